@@ -1,0 +1,36 @@
+using System.Security.Cryptography;
+using System.Text;
+using Fanfare.Gateway.Apis;
+
+namespace Fanfare.Gateway.Authorization;
+
+/// <summary><see cref="AuthMode.ApiKey"/>: the key is one of the API's and has not expired.</summary>
+internal sealed class ApiKeyAuthenticator(TimeProvider timeProvider) : IAuthenticator
+{
+    private const int KeyBytesMax = 256;
+
+    /// <inheritdoc/>
+    public AuthMode Mode => AuthMode.ApiKey;
+
+    /// <inheritdoc/>
+    public ValueTask<bool> AuthenticateAsync(Api api, Credentials credentials, CancellationToken cancellationToken) =>
+        new(IsLive(api, credentials.ApiKey.Span));
+
+    private bool IsLive(Api api, ReadOnlySpan<byte> presented)
+    {
+        // Every key is compared, and each in a time that does not depend on where it differs.
+        Span<byte> expected = stackalloc byte[KeyBytesMax];
+        var isLive = false;
+        foreach (var key in api.Keys)
+        {
+            if (Encoding.UTF8.TryGetBytes(key.Value, expected, out var length)
+                && CryptographicOperations.FixedTimeEquals(presented, expected[..length])
+                && (key.Expires is not { } expires || expires > timeProvider.GetUtcNow()))
+            {
+                isLive = true;
+            }
+        }
+
+        return isLive;
+    }
+}

@@ -1,0 +1,150 @@
+using System.Buffers;
+using System.Diagnostics;
+using Microsoft.Extensions.ObjectPool;
+
+namespace Fanfare.Gateway.Backplane;
+
+/// <summary>The events of one publish, as the bytes that came, with what became of each.</summary>
+/// <remarks>
+/// <para>
+/// An event is kept as a JSON string token, quotes and escapes as the publisher wrote them, followed by the brace that ends a
+/// <c>data</c> message: the part of that message which all subscribers share, encoded once. See <see cref="GetTail"/>.
+/// </para>
+/// <para>
+/// Pooled and counted by references: whoever creates a batch holds one, whoever keeps it longer than a call takes one with
+/// <see cref="AddReference"/>, and each is given back with <see cref="Release"/> exactly once. Filled by one thread, then only read.
+/// </para>
+/// </remarks>
+public sealed class EventBatch
+{
+    private static readonly ObjectPool<EventBatch> s_pool =
+        new DefaultObjectPool<EventBatch>(new DefaultPooledObjectPolicy<EventBatch>(), maximumRetained: 1024);
+
+    private byte[] _buffer = [];
+    private int _length;
+    private Entry[] _entries = new Entry[5];
+    private int _references;
+
+    /// <summary>Creates an empty batch. Use <see cref="Rent"/>, which reuses batches.</summary>
+    public EventBatch()
+    {
+    }
+
+    /// <summary>How many events were published, failed ones included.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>How many of them go to subscribers.</summary>
+    public int AcceptedCount { get; private set; }
+
+    /// <summary>The size of all accepted events in bytes, as they travel: escaped, with quotes and the closing brace.</summary>
+    public int AcceptedBytes { get; private set; }
+
+    /// <summary>Takes an empty batch with one reference.</summary>
+    /// <param name="capacityBytes">About how many bytes its events will take.</param>
+    public static EventBatch Rent(int capacityBytes)
+    {
+        var batch = s_pool.Get();
+        batch._buffer = ArrayPool<byte>.Shared.Rent(capacityBytes);
+        batch._references = 1;
+        return batch;
+    }
+
+    /// <summary>Adds an event that goes to subscribers.</summary>
+    /// <param name="jsonString">The event as a JSON string token, with its quotes.</param>
+    public void Add(ReadOnlySpan<byte> jsonString)
+    {
+        var needed = _length + jsonString.Length + 1;
+        if (needed > _buffer.Length)
+        {
+            var grown = ArrayPool<byte>.Shared.Rent(Math.Max(needed, _buffer.Length * 2));
+            _buffer.AsSpan(0, _length).CopyTo(grown);
+            ArrayPool<byte>.Shared.Return(_buffer);
+            _buffer = grown;
+        }
+
+        jsonString.CopyTo(_buffer.AsSpan(_length));
+        _buffer[needed - 1] = (byte)'}';
+        AddEntry(new Entry(NewIdentifier(), _length, needed - _length, null));
+        _length = needed;
+        AcceptedCount++;
+        AcceptedBytes = _length;
+    }
+
+    /// <summary>Adds an event that failed and goes nowhere.</summary>
+    internal void AddFailed(EventFailure failure) => AddEntry(new Entry(NewIdentifier(), _length, 0, failure));
+
+    /// <summary>The identifier of an event: a version 4 UUID, minted when it was added.</summary>
+    public Guid GetIdentifier(int index) => _entries[index].Identifier;
+
+    /// <summary>What ends the <c>data</c> messages of an event: its JSON string token and the closing brace; empty where it failed.</summary>
+    public ReadOnlySpan<byte> GetTail(int index)
+    {
+        ref readonly var entry = ref _entries[index];
+        return _buffer.AsSpan(entry.Start, entry.Length);
+    }
+
+    /// <summary>Why an event failed, or <see langword="null"/>.</summary>
+    internal EventFailure? GetFailure(int index) => _entries[index].Failure;
+
+    /// <summary>Takes a further reference. The caller must hold one.</summary>
+    public void AddReference()
+    {
+        var references = Interlocked.Increment(ref _references);
+        Debug.Assert(references > 1, "A batch was revived after its last release.");
+    }
+
+    /// <summary>Gives a reference back; the last one returns the memory.</summary>
+    public void Release()
+    {
+        var references = Interlocked.Decrement(ref _references);
+        Debug.Assert(references >= 0, "A batch was released twice.");
+        if (references > 0)
+        {
+            return;
+        }
+
+        ArrayPool<byte>.Shared.Return(_buffer);
+        _buffer = [];
+        _length = 0;
+        Array.Clear(_entries, 0, Count);
+        Count = AcceptedCount = AcceptedBytes = 0;
+        s_pool.Return(this);
+    }
+
+    private void AddEntry(Entry entry)
+    {
+        if (Count == _entries.Length)
+        {
+            Array.Resize(ref _entries, Count * 2);
+        }
+
+        _entries[Count++] = entry;
+    }
+
+    // An identifier must be unique, not secret; the system's generator would cost a system call for each event.
+    private static Guid NewIdentifier()
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        Random.Shared.NextBytes(bytes);
+        bytes[6] = (byte)((bytes[6] & 0x0F) | 0x40);
+        bytes[8] = (byte)((bytes[8] & 0x3F) | 0x80);
+        return new Guid(bytes, bigEndian: true);
+    }
+
+    private readonly record struct Entry(Guid Identifier, int Start, int Length, EventFailure? Failure);
+}
+
+/// <summary>Why one event of a publish failed while the publish succeeded; an item of <c>failed</c>.</summary>
+/// <param name="Code">The code that clients branch on.</param>
+/// <param name="Message">A text for people.</param>
+internal sealed record EventFailure(string Code, string Message)
+{
+    /// <summary>The event is larger than <see cref="GatewayLimits.EventBytesMax"/>.</summary>
+    public static EventFailure TooLarge(int eventBytesMax) =>
+        eventBytesMax == 240 * 1024 ? s_tooLargeByDefault : new(TooLargeCode, $"Transformed event is larger than {eventBytesMax} bytes");
+
+    private const string TooLargeCode = "EventTooLargeException";
+
+    // AppSync's own text.
+    private static readonly EventFailure s_tooLargeByDefault = new(TooLargeCode, "Transformed event is larger than 240KB");
+}
