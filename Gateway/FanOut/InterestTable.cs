@@ -1,0 +1,146 @@
+using System.Collections.Concurrent;
+using Fanfare.Gateway.Backplane;
+using Fanfare.Gateway.Channels;
+
+namespace Fanfare.Gateway.FanOut;
+
+/// <summary>A pattern that this gateway has subscriptions to, with their sets, one for each shard.</summary>
+/// <param name="pattern">The pattern.</param>
+/// <param name="shardCount">How many shards there are.</param>
+internal sealed class Interest(PatternKey pattern, int shardCount)
+{
+    private readonly SubscriptionSet?[] _sets = new SubscriptionSet?[shardCount];
+
+    /// <summary>The pattern.</summary>
+    public PatternKey Pattern { get; } = pattern;
+
+    /// <summary>How many subscriptions hold the interest. Guarded by the table's lock.</summary>
+    public int Holders { get; set; }
+
+    /// <summary>The last call to the backplane about this pattern; the next one follows it. Guarded by the table's lock.</summary>
+    public Task Announcement { get; set; } = Task.CompletedTask;
+
+    /// <summary>The set of one shard, or <see langword="null"/> where that shard never had a subscription to the pattern.</summary>
+    public SubscriptionSet? GetSet(int shard) => Volatile.Read(ref _sets[shard]);
+
+    /// <summary>The set of one shard. Called by that shard only.</summary>
+    public SubscriptionSet EnsureSet(int shard)
+    {
+        var set = _sets[shard];
+        if (set is null)
+        {
+            set = new SubscriptionSet();
+            Volatile.Write(ref _sets[shard], set);
+        }
+
+        return set;
+    }
+}
+
+/// <summary>Which patterns this gateway has subscriptions to, and what the backplane knows of it. Safe for concurrent use.</summary>
+/// <remarks>
+/// Looked up without a lock; changed under one. For one pattern, calls to the backplane never overlap: each waits for the one
+/// before it, so that a withdrawal can't overtake the next announcement.
+/// </remarks>
+internal sealed class InterestTable
+{
+    private readonly Lock _lock = new();
+    private readonly ConcurrentDictionary<string, Interest> _interests = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, Interest>.AlternateLookup<ReadOnlySpan<char>> _lookup;
+    private readonly IBackplane _backplane;
+    private readonly int _shardCount;
+
+    public InterestTable(IBackplane backplane, int shardCount)
+    {
+        _lookup = _interests.GetAlternateLookup<ReadOnlySpan<char>>();
+        _backplane = backplane;
+        _shardCount = shardCount;
+    }
+
+    /// <summary>How many patterns there are.</summary>
+    public int Count => _interests.Count;
+
+    /// <summary>Finds the interest in a pattern, given its <see cref="PatternKey.Value"/>.</summary>
+    public bool TryFind(ReadOnlySpan<char> pattern, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out Interest? interest) =>
+        _lookup.TryGetValue(pattern, out interest);
+
+    /// <summary>Holds the interest in a pattern; returns once no matching publish can pass this gateway by.</summary>
+    /// <remarks>Whoever holds it calls <see cref="ReleaseAsync"/> once. When this throws, nothing is held.</remarks>
+    public ValueTask<Interest> AcquireAsync(PatternKey pattern, CancellationToken cancellationToken)
+    {
+        Interest? interest;
+        Task announcement;
+        lock (_lock)
+        {
+            if (!_interests.TryGetValue(pattern.Value, out interest))
+            {
+                interest = new Interest(pattern, _shardCount);
+                _interests[pattern.Value] = interest;
+            }
+
+            if (++interest.Holders == 1)
+            {
+                // Not cancelled with the first subscriber: others may be waiting for the same announcement.
+                interest.Announcement = AnnounceAsync(interest, interest.Announcement);
+            }
+
+            announcement = interest.Announcement;
+        }
+
+        return announcement.IsCompletedSuccessfully ? new(interest) : AwaitAsync(interest, announcement, cancellationToken);
+    }
+
+    /// <summary>Gives the interest in a pattern up; the last holder's call withdraws it from the backplane.</summary>
+    public ValueTask ReleaseAsync(Interest interest)
+    {
+        lock (_lock)
+        {
+            if (--interest.Holders > 0)
+            {
+                return default;
+            }
+
+            interest.Announcement = WithdrawAsync(interest, interest.Announcement);
+            return new(interest.Announcement);
+        }
+    }
+
+    private async ValueTask<Interest> AwaitAsync(Interest interest, Task announcement, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await announcement.WaitAsync(cancellationToken);
+            return interest;
+        }
+        catch
+        {
+            await ReleaseAsync(interest);
+            throw;
+        }
+    }
+
+    private async Task AnnounceAsync(Interest interest, Task previous)
+    {
+        await previous.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _backplane.AddInterestAsync(interest.Pattern, CancellationToken.None);
+    }
+
+    private async Task WithdrawAsync(Interest interest, Task previous)
+    {
+        await previous.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        try
+        {
+            await _backplane.RemoveInterestAsync(interest.Pattern, CancellationToken.None);
+        }
+        finally
+        {
+            lock (_lock)
+            {
+                if (interest.Holders == 0)
+                {
+                    _interests.TryRemove(new(interest.Pattern.Value, interest));
+                }
+            }
+        }
+    }
+}
