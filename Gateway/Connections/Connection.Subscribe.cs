@@ -1,0 +1,126 @@
+using Fanfare.Gateway.Authorization;
+using Fanfare.Gateway.Channels;
+using Fanfare.Gateway.FanOut;
+using Fanfare.Gateway.Protocol;
+
+namespace Fanfare.Gateway.Connections;
+
+/// <content>Subscribe and unsubscribe.</content>
+internal sealed partial class Connection
+{
+    private static readonly ProtocolError s_missingChannel = new("BadRequestException", "The channel must be a string", 400);
+
+    private async ValueTask SubscribeAsync(ClientMessage message)
+    {
+        if (message.Id.IsEmpty)
+        {
+            _output.Send(ServerMessages.Error(default, ProtocolError.InvalidId));
+            return;
+        }
+
+        var error = await TrySubscribeAsync(message);
+        _services.Log.Operation(_api, _id, "EVENT_SUBSCRIBE", error);
+        _services.Metrics.Subscribes.Add(1, new("api", _api.Model.Id), new("outcome", GetOutcome(error)));
+        if (error is not null)
+        {
+            _output.Send(ServerMessages.SubscribeError(message.Id.Span, error));
+        }
+    }
+
+    private static string GetOutcome(ProtocolError? error) =>
+        error is null ? "success" : error.Status >= 500 ? "server_error" : "client_error";
+
+    private async ValueTask<ProtocolError?> TrySubscribeAsync(ClientMessage message)
+    {
+        if (message.Channel is not { } text)
+        {
+            return s_missingChannel;
+        }
+
+        if (!PatternKey.TryParse(_api.Model.Id, text.Span, _services.Limits, out var pattern))
+        {
+            return ProtocolError.InvalidChannel;
+        }
+
+        if (!Credentials.TryParse(message.Authorization, out var credentials))
+        {
+            return ProtocolError.MalformedAuthorization;
+        }
+
+        var ns = _api.FindNamespace(pattern.Namespace);
+        if (await _services.Authorizer.AuthorizeSubscribeAsync(_api, ns, credentials, _aborted) is { } refusal)
+        {
+            return refusal;
+        }
+
+        if (Find(message.Id.Span) is { } existing)
+        {
+            if (existing.Interest.Pattern != pattern)
+            {
+                return ProtocolError.DuplicatedOperation;
+            }
+
+            // Amplify sends all its subscriptions again, with their ids, after one answer was lost; an error here would end them.
+            _output.Send(ServerMessages.SubscribeSuccess(message.Id.Span));
+            return null;
+        }
+
+        if (_subscriptions?.Count >= _services.Limits.SubscriptionsPerConnectionMax)
+        {
+            return _services.TooManySubscriptions;
+        }
+
+        if (ns!.HandlesSubscribe)
+        {
+            return ProtocolError.HandlerUnavailable;
+        }
+
+        var interest = await _services.FanOut.Interests.AcquireAsync(pattern, _aborted);
+        var subscription = new Subscription(_output, interest, ns, message.Id.Span);
+        (_subscriptions ??= new List<Subscription>(1)).Add(subscription);
+        _output.Subscribe(subscription, ServerMessages.SubscribeSuccess(message.Id.Span));
+        return null;
+    }
+
+    private async ValueTask UnsubscribeAsync(ClientMessage message)
+    {
+        if (message.Id.IsEmpty)
+        {
+            _output.Send(ServerMessages.Error(default, ProtocolError.InvalidId));
+            return;
+        }
+
+        var subscription = Find(message.Id.Span);
+        _services.Metrics.Unsubscribes.Add(
+            1, new("api", _api.Model.Id), new("outcome", subscription is null ? "client_error" : "success"));
+        if (subscription is null)
+        {
+            _output.Send(ServerMessages.UnsubscribeUnknown(message.Id.Span));
+            return;
+        }
+
+        _subscriptions!.Remove(subscription);
+        _output.Unsubscribe(subscription, ServerMessages.UnsubscribeSuccess(message.Id.Span));
+        await ReleaseInterestAsync(subscription);
+    }
+
+    private async ValueTask ReleaseInterestAsync(Subscription subscription) =>
+        await _services.FanOut.Interests.ReleaseAsync(subscription.Interest);
+
+    // A connection has few subscriptions, 200 at most by default, and looks them up only to subscribe and unsubscribe.
+    private Subscription? Find(ReadOnlySpan<byte> id)
+    {
+        if (_subscriptions is not null)
+        {
+            foreach (var subscription in _subscriptions)
+            {
+                if (subscription.Id.SequenceEqual(id))
+                {
+                    return subscription;
+                }
+            }
+        }
+
+        return null;
+    }
+}

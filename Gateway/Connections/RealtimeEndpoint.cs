@@ -1,0 +1,127 @@
+using System.Security.Cryptography;
+using System.Text;
+using Fanfare.Gateway.Apis;
+using Fanfare.Gateway.Protocol;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
+
+namespace Fanfare.Gateway.Connections;
+
+/// <summary><c>/event/realtime</c>: turns an upgrade request into a <see cref="Connection"/>.</summary>
+/// <remarks>
+/// Serves HTTP/1.1 upgrades (RFC 6455, section 4.2) and HTTP/2 extended CONNECT (RFC 8441), which browsers use where the page
+/// already has an HTTP/2 connection to the gateway. No extension is negotiated.
+/// </remarks>
+internal sealed class RealtimeEndpoint(ApiDirectory apis, ConnectionServices services)
+{
+    private const string WebSocketVersion = "13";
+
+    /// <summary>Answers one request to <c>/event/realtime</c>; for an upgrade, returns when the WebSocket has ended.</summary>
+    public async Task HandleAsync(HttpContext context)
+    {
+        var response = context.Response;
+        response.Headers["x-amzn-RequestId"] = context.TraceIdentifier;
+        var connect = context.Features.Get<IHttpExtendedConnectFeature>() is { IsExtendedConnect: true, Protocol: "websocket" } extended
+            ? extended
+            : null;
+        if (connect is null && context.Features.Get<IHttpUpgradeFeature>() is not { IsUpgradableRequest: true })
+        {
+            response.StatusCode = StatusCodes.Status426UpgradeRequired;
+            response.Headers.Upgrade = "websocket";
+            return;
+        }
+
+        if (context.Request.Headers.SecWebSocketVersion != WebSocketVersion)
+        {
+            response.StatusCode = StatusCodes.Status426UpgradeRequired;
+            response.Headers.SecWebSocketVersion = WebSocketVersion;
+            return;
+        }
+
+        var key = context.Request.Headers.SecWebSocketKey.ToString();
+        if (connect is null && (!IsWebSocketUpgrade(context.Request.Headers) || !IsValidKey(key)))
+        {
+            response.StatusCode = StatusCodes.Status400BadRequest;
+            return;
+        }
+
+        var began = services.TimeProvider.GetTimestamp();
+        var api = apis.Find(HostNames.WithoutPort(context.Request.Headers.Host));
+        var request = ConnectRequest.Read(context.Request);
+        var rejection = request.Error ?? await AuthorizeAsync(api, request, context.RequestAborted);
+        services.Log.Operation(api, context.Connection.Id, "EVENT_CONNECT", rejection);
+        services.Metrics.Connects.Add(1, new("api", api.Model.Id), new("outcome", rejection is null ? "success" : "client_error"));
+
+        LiftRequestLimits(context.Features);
+        if (request.IsProtocolOffered)
+        {
+            // Never the "header-…" that came with it: that would reflect a credential.
+            response.Headers.SecWebSocketProtocol = ConnectRequest.Subprotocol;
+        }
+
+        await using var stream = await AcceptAsync(context, connect, key);
+        services.Metrics.HandshakeDuration.Record(
+            services.TimeProvider.GetElapsedTime(began).TotalSeconds, api.Metrics.Tags);
+        var connection = new Connection(services, api, context.Connection.Id, stream, context.Abort, rejection, context.RequestAborted);
+        await connection.RunAsync();
+    }
+
+    private static bool IsWebSocketUpgrade(IHeaderDictionary headers) =>
+        headers.Upgrade.ToString().Equals("websocket", StringComparison.OrdinalIgnoreCase);
+
+    private static bool IsValidKey(string key)
+    {
+        Span<byte> nonce = stackalloc byte[16];
+        return key.Length == 24 && Convert.TryFromBase64String(key, nonce, out var length) && length == nonce.Length;
+    }
+
+    private static void LiftRequestLimits(IFeatureCollection features)
+    {
+        // A WebSocket is one long request whose body may pause for hours; what it sends is bounded message by message.
+        if (features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } bodySize)
+        {
+            bodySize.MaxRequestBodySize = null;
+        }
+
+        if (features.Get<IHttpMinRequestBodyDataRateFeature>() is { } requestRate)
+        {
+            requestRate.MinDataRate = null;
+        }
+
+        if (features.Get<IHttpMinResponseDataRateFeature>() is { } responseRate)
+        {
+            responseRate.MinDataRate = null;
+        }
+    }
+
+    private static async Task<Stream> AcceptAsync(HttpContext context, IHttpExtendedConnectFeature? connect, string key)
+    {
+        if (connect is not null)
+        {
+            return await connect.AcceptAsync();
+        }
+
+        context.Response.Headers.Upgrade = "websocket";
+        context.Response.Headers.SecWebSocketAccept = ComputeAccept(key);
+        return await context.Features.GetRequiredFeature<IHttpUpgradeFeature>().UpgradeAsync();
+    }
+
+    // RFC 6455, section 4.2.2, item 5.4: the protocol fixes SHA-1; nothing secret depends on it.
+#pragma warning disable CA5350
+    private static string ComputeAccept(string key) =>
+        Convert.ToBase64String(SHA1.HashData(Encoding.ASCII.GetBytes(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")));
+#pragma warning restore CA5350
+
+    private async ValueTask<ProtocolError?> AuthorizeAsync(ServedApi api, ConnectRequest request, CancellationToken cancellationToken)
+    {
+        if (api.ConnectRate is { } rate && !rate.TryTake())
+        {
+            return ProtocolError.ConnectLimitExceeded;
+        }
+
+        var max = services.Limits.ConnectionsMax;
+        return max > 0 && services.FanOut.ConnectionCount >= max
+            ? ProtocolError.ConnectLimitExceeded
+            : await services.Authorizer.AuthorizeConnectAsync(api, request.Credentials, cancellationToken);
+    }
+}

@@ -1,0 +1,109 @@
+using Fanfare.Gateway.Apis;
+using Fanfare.Gateway.Authorization;
+using Fanfare.Gateway.Backplane;
+using Fanfare.Gateway.Channels;
+using Fanfare.Gateway.Observability;
+using Fanfare.Gateway.Protocol;
+using Microsoft.Extensions.Options;
+
+namespace Fanfare.Gateway.Publishing;
+
+/// <summary>What became of a publish: an error for the whole of it, or the events with what became of each.</summary>
+/// <param name="Error">The error, or <see langword="null"/>.</param>
+/// <param name="Events">The events where there is no error; the receiver owns the reference.</param>
+/// <param name="Namespace">The namespace where it was found.</param>
+internal readonly record struct PublishResult(ProtocolError? Error, EventBatch? Events, ServedNamespace? Namespace)
+{
+    public static implicit operator PublishResult(ProtocolError error) => new(error, null, null);
+}
+
+/// <summary>The one path that publishes take, over HTTP and WebSocket: check the channel, authorize, check the events, route.</summary>
+/// <remarks>Safe for concurrent use.</remarks>
+internal sealed class EventPublisher(
+    Authorizer authorizer, IBackplane backplane, GatewayMetrics metrics, IOptions<GatewayLimits> limits)
+{
+    private readonly GatewayLimits _limits = limits.Value;
+
+    /// <summary>Publishes.</summary>
+    /// <param name="api">The API that the request reached.</param>
+    /// <param name="message">The request: its channel and events.</param>
+    /// <param name="credentials">The request's own credentials.</param>
+    /// <param name="errors">The texts of the protocol that the request came by.</param>
+    /// <param name="rate">The limit on the connection's publishes, or <see langword="null"/>.</param>
+    /// <param name="cancellationToken">Ends the wait when the publisher is gone.</param>
+    public async ValueTask<PublishResult> PublishAsync(
+        ServedApi api, ClientMessage message, Credentials credentials, PublishErrors errors, RateLimit? rate,
+        CancellationToken cancellationToken)
+    {
+        var result = await PublishCoreAsync(api, message, credentials, errors, rate, cancellationToken);
+        if (result.Error is { } error)
+        {
+            metrics.PublishErrors.Add(1, new("api", api.Model.Id), new("type", error.ErrorType), new("protocol", errors.Protocol));
+        }
+        else
+        {
+            var events = result.Events!;
+            result.Namespace!.Metrics.Published(events.AcceptedCount, events.Count - events.AcceptedCount);
+        }
+
+        return result;
+    }
+
+    private async ValueTask<PublishResult> PublishCoreAsync(
+        ServedApi api, ClientMessage message, Credentials credentials, PublishErrors errors, RateLimit? rate,
+        CancellationToken cancellationToken)
+    {
+        if (message.Channel is not { } text)
+        {
+            return errors.MissingChannel;
+        }
+
+        if (!ChannelKey.TryParse(api.Model.Id, text.Span, _limits, out var channel))
+        {
+            return ProtocolError.InvalidChannel;
+        }
+
+        var ns = api.FindNamespace(channel.Namespace);
+        if (await authorizer.AuthorizePublishAsync(api, ns, credentials, cancellationToken) is { } refusal)
+        {
+            return refusal;
+        }
+
+        if (rate is not null && !rate.TryTake())
+        {
+            return errors.RateExceeded;
+        }
+
+        var problem = EventReader.TryRead(message.Events.Span, _limits, out var events);
+        if (problem != EventsError.None)
+        {
+            return errors.Get(problem);
+        }
+
+        var status = await RouteAsync(api, ns!, channel, events!, errors, cancellationToken);
+        if (status is null)
+        {
+            return new PublishResult(null, events, ns);
+        }
+
+        events!.Release();
+        return status;
+    }
+
+    private async ValueTask<ProtocolError?> RouteAsync(
+        ServedApi api, ServedNamespace ns, ChannelKey channel, EventBatch events, PublishErrors errors, CancellationToken cancellationToken)
+    {
+        if (api.InboundEventRate is { } inbound && !inbound.TryTake(events.Count))
+        {
+            return errors.RateExceeded;
+        }
+
+        if (ns.HandlesPublish)
+        {
+            return ProtocolError.HandlerUnavailable;
+        }
+
+        var status = await backplane.PublishAsync(channel, events, cancellationToken);
+        return status == PublishStatus.Accepted ? null : errors.Overloaded;
+    }
+}

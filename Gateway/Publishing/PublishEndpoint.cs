@@ -1,0 +1,220 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using Fanfare.Gateway.Apis;
+using Fanfare.Gateway.Authorization;
+using Fanfare.Gateway.Observability;
+using Fanfare.Gateway.Protocol;
+using Microsoft.Extensions.Options;
+
+namespace Fanfare.Gateway.Publishing;
+
+/// <summary><c>POST /event</c>: publishes over HTTP, from anywhere, browsers included.</summary>
+/// <remarks>Source: AppSync Events, "Publish via HTTP".</remarks>
+internal sealed class PublishEndpoint(
+    ApiDirectory apis, EventPublisher publisher, GatewayMetrics metrics, ApiLog log, IOptions<GatewayLimits> limits, TimeProvider timeProvider)
+{
+    private static readonly ProtocolError s_emptyBody = new("MalformedHttpRequestException", "Request body is empty.", 400);
+    private static readonly ProtocolError s_malformedBody = new("BadRequestException", "The body must be a JSON object with a channel and events", 400);
+    private static readonly ProtocolError s_methodNotAllowed = new("BadRequestException", "Only POST is supported", 405);
+    private static readonly ProtocolError s_failed = new("InternalFailureException", "The request could not be processed", 500);
+
+    private readonly PublishErrors _errors = PublishErrors.ForHttp(limits.Value);
+    private readonly int _bodyBytesMax = limits.Value.MessageBytesMax;
+    private readonly ProtocolError _bodyTooLarge =
+        new("RequestEntityTooLargeException", $"The body exceeds {limits.Value.MessageBytesMax} bytes", 413);
+
+    /// <summary>Answers one request to <c>/event</c>.</summary>
+    public async Task HandleAsync(HttpContext context)
+    {
+        AddCorsHeaders(context.Response.Headers);
+        if (HttpMethods.IsOptions(context.Request.Method))
+        {
+            AddPreflightHeaders(context.Response.Headers);
+            context.Response.StatusCode = StatusCodes.Status204NoContent;
+            return;
+        }
+
+        var began = timeProvider.GetTimestamp();
+        var requestId = Guid.NewGuid();
+        context.Response.Headers["x-amzn-RequestId"] = requestId.ToString();
+        var api = apis.Find(HostNames.WithoutPort(context.Request.Headers.Host));
+        ProtocolError? error;
+        try
+        {
+            error = await AnswerAsync(context, api);
+        }
+        catch (Exception e) when (e is OperationCanceledException or IOException && context.RequestAborted.IsCancellationRequested)
+        {
+            // The publisher hung up; there is nobody to answer.
+            return;
+        }
+        catch (BadHttpRequestException e)
+        {
+            error = e.StatusCode == StatusCodes.Status413PayloadTooLarge ? _bodyTooLarge : s_malformedBody;
+        }
+        catch (Exception e) when (!context.Response.HasStarted)
+        {
+            log.RequestFailed(e, requestId);
+            error = s_failed;
+        }
+
+        if (error is not null)
+        {
+            await WriteErrorAsync(context, error);
+        }
+
+        var elapsed = timeProvider.GetElapsedTime(began);
+        api.Metrics.HttpAnswered(context.Response.StatusCode);
+        metrics.RequestDuration.Record(elapsed.TotalSeconds, api.Metrics.Tags);
+        log.HttpPublish(api, requestId, error, context.Response.StatusCode, elapsed);
+    }
+
+    private static void AddCorsHeaders(IHeaderDictionary headers)
+    {
+        headers.AccessControlAllowOrigin = "*";
+        headers.AccessControlExposeHeaders = "x-amzn-RequestId, x-amzn-errortype";
+    }
+
+    private static void AddPreflightHeaders(IHeaderDictionary headers)
+    {
+        headers.AccessControlAllowMethods = "POST, OPTIONS";
+        headers.AccessControlAllowHeaders =
+            "authorization, content-type, x-api-key, x-amz-date, x-amz-security-token, x-amz-user-agent, x-amz-content-sha256";
+        headers.AccessControlMaxAge = "86400";
+    }
+
+    private static async Task WriteErrorAsync(HttpContext context, ProtocolError error)
+    {
+        var response = context.Response;
+        response.StatusCode = error.Status;
+        response.ContentType = "application/json";
+        response.Headers["x-amzn-errortype"] = error.ErrorType;
+        if (error.Status == StatusCodes.Status405MethodNotAllowed)
+        {
+            response.Headers.Allow = "POST, OPTIONS";
+        }
+
+        // Amplify shows a top-level message and doesn't look into errors.
+        var builder = new FrameBuilder(64 + (2 * error.Json.Length));
+        builder.Append("{\"errors\":["u8);
+        builder.Append(error.Json);
+        builder.Append("]"u8);
+        if (error.Message is { } message)
+        {
+            builder.Append(",\"message\":\""u8);
+            builder.Append(System.Text.Json.JsonEncodedText.Encode(message, System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping).EncodedUtf8Bytes);
+            builder.Append("\""u8);
+        }
+
+        builder.Append("}"u8);
+        await WriteBodyAsync(response, builder.CompletePayload());
+    }
+
+    private static async Task WriteBodyAsync(HttpResponse response, PooledFrame body)
+    {
+        try
+        {
+            response.ContentLength = body.Length;
+            await response.Body.WriteAsync(body.Array.AsMemory(body.Offset, body.Length), response.HttpContext.RequestAborted);
+        }
+        finally
+        {
+            body.Return();
+        }
+    }
+
+    private async Task<ProtocolError?> AnswerAsync(HttpContext context, ServedApi api)
+    {
+        if (!HttpMethods.IsPost(context.Request.Method))
+        {
+            return s_methodNotAllowed;
+        }
+
+        if (context.Request.ContentLength > _bodyBytesMax)
+        {
+            return _bodyTooLarge;
+        }
+
+        var reader = context.Request.BodyReader;
+        if (await ReadBodyAsync(reader, context.RequestAborted) is not { } body)
+        {
+            return _bodyTooLarge;
+        }
+
+        byte[]? rented = null;
+        try
+        {
+            // Nearly every body arrives in one piece and is read where it lies.
+            var json = body.IsSingleSegment ? body.First : (rented = CopyToRented(body)).AsMemory(0, (int)body.Length);
+            api.Metrics.Received(json.Length);
+            return await PublishAsync(context, api, json);
+        }
+        finally
+        {
+            reader.AdvanceTo(body.End);
+            if (rented is not null)
+            {
+                ArrayPool<byte>.Shared.Return(rented);
+            }
+        }
+    }
+
+    private async Task<ReadOnlySequence<byte>?> ReadBodyAsync(PipeReader reader, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var result = await reader.ReadAsync(cancellationToken);
+            if (result.Buffer.Length > _bodyBytesMax)
+            {
+                reader.AdvanceTo(result.Buffer.End);
+                return null;
+            }
+
+            if (result.IsCompleted)
+            {
+                return result.Buffer;
+            }
+
+            reader.AdvanceTo(result.Buffer.Start, result.Buffer.End);
+        }
+    }
+
+    private static byte[] CopyToRented(ReadOnlySequence<byte> body)
+    {
+        var rented = ArrayPool<byte>.Shared.Rent((int)body.Length);
+        body.CopyTo(rented);
+        return rented;
+    }
+
+    private async Task<ProtocolError?> PublishAsync(HttpContext context, ServedApi api, ReadOnlyMemory<byte> json)
+    {
+        if (json.IsEmpty)
+        {
+            return s_emptyBody;
+        }
+
+        if (!System.Text.Unicode.Utf8.IsValid(json.Span) || !ClientMessage.TryParse(json, out var message))
+        {
+            return s_malformedBody;
+        }
+
+        var credentials = Credentials.FromHeaders(context.Request.Headers);
+        var result = await publisher.PublishAsync(api, message, credentials, _errors, rate: null, context.RequestAborted);
+        if (result.Error is { } error)
+        {
+            return error;
+        }
+
+        var events = result.Events!;
+        try
+        {
+            context.Response.ContentType = "application/json";
+            await WriteBodyAsync(context.Response, PublishReply.EncodeBody(events));
+            return null;
+        }
+        finally
+        {
+            events.Release();
+        }
+    }
+}
