@@ -1,1 +1,42 @@
-Console.WriteLine("Fanfare");
+using Fanfare.Gateway;
+using Fanfare.Gateway.Apis;
+using Microsoft.Extensions.Options;
+
+if (new GatewayCommandLine().TryAnswer(args))
+{
+    return 0;
+}
+
+try
+{
+    await using var app = GatewayApplication.Create(args);
+    await app.StartAsync();
+    StartBanner.Write(
+        Console.Out,
+        app.Urls,
+        app.Services.GetRequiredService<IOptions<GatewayOptions>>().Value.PublicUrl,
+        app.Services.GetRequiredService<ServedModel>());
+    await app.WaitForShutdownAsync();
+    return 0;
+}
+catch (GatewayStartException e)
+{
+    Console.Error.WriteLine($"fanfare: {e.Message}");
+    return e.ExitCode;
+}
+catch (OptionsValidationException e)
+{
+    foreach (var failure in e.Failures)
+    {
+        Console.Error.WriteLine($"fanfare: {failure}");
+    }
+
+    return 1;
+}
+catch (Exception e) when (e is IOException or InvalidOperationException or FormatException)
+{
+    // A port in use, a certificate that can't be read, a setting that can't be converted: the message names it.
+    var message = e.InnerException is { } inner && e is InvalidOperationException ? $"{e.Message} {inner.Message}" : e.Message;
+    Console.Error.WriteLine($"fanfare: {message.ReplaceLineEndings(" ")}");
+    return 1;
+}

@@ -75,7 +75,7 @@ internal sealed partial class Connection
             return ProtocolError.HandlerUnavailable;
         }
 
-        var interest = await _services.FanOut.Interests.AcquireAsync(pattern, _aborted);
+        var interest = await _services.FanOut.Interests.AcquireAsync(pattern, _output.Shard.Index, _aborted);
         var subscription = new Subscription(_output, interest, ns, message.Id.Span);
         (_subscriptions ??= new List<Subscription>(1)).Add(subscription);
         _output.Subscribe(subscription, ServerMessages.SubscribeSuccess(message.Id.Span));
@@ -105,7 +105,7 @@ internal sealed partial class Connection
     }
 
     private async ValueTask ReleaseInterestAsync(Subscription subscription) =>
-        await _services.FanOut.Interests.ReleaseAsync(subscription.Interest);
+        await _services.FanOut.Interests.ReleaseAsync(subscription.Interest, _output.Shard.Index);
 
     // A connection has few subscriptions, 200 at most by default, and looks them up only to subscribe and unsubscribe.
     private Subscription? Find(ReadOnlySpan<byte> id)

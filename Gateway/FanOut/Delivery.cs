@@ -50,12 +50,12 @@ internal sealed class Delivery
         _matches[_matchCount++] = interest;
     }
 
-    /// <summary>Whether a shard has a subscription to one of the matches.</summary>
+    /// <summary>Whether the delivery must pass through a shard.</summary>
     public bool Concerns(int shard)
     {
         foreach (var match in Matches)
         {
-            if (match!.GetSet(shard) is { Count: > 0 })
+            if (match!.Concerns(shard))
             {
                 return true;
             }

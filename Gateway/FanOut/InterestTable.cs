@@ -10,31 +10,36 @@ namespace Fanfare.Gateway.FanOut;
 internal sealed class Interest(PatternKey pattern, int shardCount)
 {
     private readonly SubscriptionSet?[] _sets = new SubscriptionSet?[shardCount];
+    private readonly int[] _holders = new int[shardCount];
 
     /// <summary>The pattern.</summary>
     public PatternKey Pattern { get; } = pattern;
 
     /// <summary>How many subscriptions hold the interest. Guarded by the table's lock.</summary>
-    public int Holders { get; set; }
+    public int HolderCount { get; private set; }
 
     /// <summary>The last call to the backplane about this pattern; the next one follows it. Guarded by the table's lock.</summary>
     public Task Announcement { get; set; } = Task.CompletedTask;
 
-    /// <summary>The set of one shard, or <see langword="null"/> where that shard never had a subscription to the pattern.</summary>
-    public SubscriptionSet? GetSet(int shard) => Volatile.Read(ref _sets[shard]);
+    /// <summary>Whether a shard has a subscription to the pattern, or one on its way through the shard's queue.</summary>
+    /// <remarks>
+    /// Not the same as a set that has members: an event published behind a subscribe on the same connection must follow it into
+    /// the queue.
+    /// </remarks>
+    public bool Concerns(int shard) => Volatile.Read(ref _holders[shard]) > 0;
 
-    /// <summary>The set of one shard. Called by that shard only.</summary>
-    public SubscriptionSet EnsureSet(int shard)
+    /// <summary>Counts a subscription in or out. Called under the table's lock.</summary>
+    public void CountHolder(int shard, int change)
     {
-        var set = _sets[shard];
-        if (set is null)
-        {
-            set = new SubscriptionSet();
-            Volatile.Write(ref _sets[shard], set);
-        }
-
-        return set;
+        HolderCount += change;
+        Volatile.Write(ref _holders[shard], _holders[shard] + change);
     }
+
+    /// <summary>The set of one shard, or <see langword="null"/> where it never had a subscription to the pattern. For that shard only.</summary>
+    public SubscriptionSet? GetSet(int shard) => _sets[shard];
+
+    /// <summary>The set of one shard, made where there is none. For that shard only.</summary>
+    public SubscriptionSet EnsureSet(int shard) => _sets[shard] ??= new SubscriptionSet();
 }
 
 /// <summary>Which patterns this gateway has subscriptions to, and what the backplane knows of it. Safe for concurrent use.</summary>
@@ -66,7 +71,10 @@ internal sealed class InterestTable
 
     /// <summary>Holds the interest in a pattern; returns once no matching publish can pass this gateway by.</summary>
     /// <remarks>Whoever holds it calls <see cref="ReleaseAsync"/> once. When this throws, nothing is held.</remarks>
-    public ValueTask<Interest> AcquireAsync(PatternKey pattern, CancellationToken cancellationToken)
+    /// <param name="pattern">The pattern.</param>
+    /// <param name="shard">The index of the subscriber's shard.</param>
+    /// <param name="cancellationToken">Ends the wait for the backplane.</param>
+    public ValueTask<Interest> AcquireAsync(PatternKey pattern, int shard, CancellationToken cancellationToken)
     {
         Interest? interest;
         Task announcement;
@@ -78,7 +86,8 @@ internal sealed class InterestTable
                 _interests[pattern.Value] = interest;
             }
 
-            if (++interest.Holders == 1)
+            interest.CountHolder(shard, 1);
+            if (interest.HolderCount == 1)
             {
                 // Not cancelled with the first subscriber: others may be waiting for the same announcement.
                 interest.Announcement = AnnounceAsync(interest, interest.Announcement);
@@ -87,15 +96,16 @@ internal sealed class InterestTable
             announcement = interest.Announcement;
         }
 
-        return announcement.IsCompletedSuccessfully ? new(interest) : AwaitAsync(interest, announcement, cancellationToken);
+        return announcement.IsCompletedSuccessfully ? new(interest) : AwaitAsync(interest, shard, announcement, cancellationToken);
     }
 
     /// <summary>Gives the interest in a pattern up; the last holder's call withdraws it from the backplane.</summary>
-    public ValueTask ReleaseAsync(Interest interest)
+    public ValueTask ReleaseAsync(Interest interest, int shard)
     {
         lock (_lock)
         {
-            if (--interest.Holders > 0)
+            interest.CountHolder(shard, -1);
+            if (interest.HolderCount > 0)
             {
                 return default;
             }
@@ -105,7 +115,7 @@ internal sealed class InterestTable
         }
     }
 
-    private async ValueTask<Interest> AwaitAsync(Interest interest, Task announcement, CancellationToken cancellationToken)
+    private async ValueTask<Interest> AwaitAsync(Interest interest, int shard, Task announcement, CancellationToken cancellationToken)
     {
         try
         {
@@ -114,7 +124,7 @@ internal sealed class InterestTable
         }
         catch
         {
-            await ReleaseAsync(interest);
+            await ReleaseAsync(interest, shard);
             throw;
         }
     }
@@ -136,7 +146,7 @@ internal sealed class InterestTable
         {
             lock (_lock)
             {
-                if (interest.Holders == 0)
+                if (interest.HolderCount == 0)
                 {
                     _interests.TryRemove(new(interest.Pattern.Value, interest));
                 }

@@ -30,7 +30,6 @@ internal sealed class Shard : IThreadPoolWorkItem
     private static readonly TimeSpan s_closeTimeout = TimeSpan.FromSeconds(10);
 
     private readonly Lock _queueLock = new();
-    private readonly int _index;
     private readonly LocalFanOut _fanOut;
     private readonly GatewayLimits _limits;
     private readonly GatewayMetrics _metrics;
@@ -60,7 +59,7 @@ internal sealed class Shard : IThreadPoolWorkItem
 
     public Shard(int index, LocalFanOut fanOut, GatewayLimits limits, GatewayMetrics metrics, TimeProvider timeProvider, ILogger logger)
     {
-        _index = index;
+        Index = index;
         _fanOut = fanOut;
         _limits = limits;
         _metrics = metrics;
@@ -71,6 +70,9 @@ internal sealed class Shard : IThreadPoolWorkItem
         _writeTimeoutTicks = ToTicks(limits.WriteTimeout);
         _closeTimeoutTicks = ToTicks(s_closeTimeout);
     }
+
+    /// <summary>Which of the gateway's shards this is.</summary>
+    public int Index { get; }
 
     /// <summary>How many commands wait.</summary>
     public int QueueLength => Volatile.Read(ref _queueLength);
@@ -244,7 +246,7 @@ internal sealed class Shard : IThreadPoolWorkItem
     {
         if (subscription.Output.State == OutputState.Open)
         {
-            subscription.Interest.EnsureSet(_index).Add(subscription);
+            subscription.Interest.EnsureSet(Index).Add(subscription);
             subscription.Namespace.Metrics.SubscriptionAdded();
         }
 
@@ -262,7 +264,7 @@ internal sealed class Shard : IThreadPoolWorkItem
         // A subscription that came after its connection began to close was never added.
         if (subscription.Position >= 0)
         {
-            subscription.Interest.GetSet(_index)!.Remove(subscription);
+            subscription.Interest.GetSet(Index)!.Remove(subscription);
             subscription.Namespace.Metrics.SubscriptionsRemoved(1);
         }
     }
@@ -272,7 +274,7 @@ internal sealed class Shard : IThreadPoolWorkItem
         var events = delivery.Events;
         foreach (var match in delivery.Matches)
         {
-            if (match!.GetSet(_index) is { } set)
+            if (match!.GetSet(Index) is { } set)
             {
                 Deliver(events, set.Items);
             }

@@ -29,16 +29,13 @@ internal sealed class Subscription(ConnectionOutput output, Interest interest, S
     public ReadOnlySpan<byte> Id => ServerMessages.GetDataHeadId(Head);
 }
 
-/// <summary>The subscriptions to one pattern on one shard. Changed by the shard only; <see cref="Count"/> may be read by anyone.</summary>
+/// <summary>The subscriptions to one pattern on one shard, which alone uses it.</summary>
 internal sealed class SubscriptionSet
 {
     private Subscription[] _items = [];
     private int _count;
 
-    /// <summary>How many there are.</summary>
-    public int Count => Volatile.Read(ref _count);
-
-    /// <summary>The subscriptions, in no order. For the shard only.</summary>
+    /// <summary>The subscriptions, in no order.</summary>
     public ReadOnlySpan<Subscription> Items => _items.AsSpan(0, _count);
 
     /// <summary>Adds a subscription that is in no set.</summary>
@@ -50,19 +47,17 @@ internal sealed class SubscriptionSet
         }
 
         subscription.Position = _count;
-        _items[_count] = subscription;
-        Volatile.Write(ref _count, _count + 1);
+        _items[_count++] = subscription;
     }
 
     /// <summary>Removes a subscription of this set; the last one takes its place.</summary>
     public void Remove(Subscription subscription)
     {
-        var last = _items[_count - 1];
+        var last = _items[--_count];
         _items[subscription.Position] = last;
         last.Position = subscription.Position;
-        _items[_count - 1] = null!;
+        _items[_count] = null!;
         subscription.Position = -1;
-        Volatile.Write(ref _count, _count - 1);
         if (_items.Length > 16 && _count < _items.Length / 4)
         {
             Array.Resize(ref _items, _items.Length / 2);

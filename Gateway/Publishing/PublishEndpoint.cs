@@ -16,6 +16,7 @@ internal sealed class PublishEndpoint(
     private static readonly ProtocolError s_emptyBody = new("MalformedHttpRequestException", "Request body is empty.", 400);
     private static readonly ProtocolError s_malformedBody = new("BadRequestException", "The body must be a JSON object with a channel and events", 400);
     private static readonly ProtocolError s_methodNotAllowed = new("BadRequestException", "Only POST is supported", 405);
+    private static readonly ProtocolError s_unknownPath = new("UnknownOperationException", "There is nothing at this path", 404);
     private static readonly ProtocolError s_failed = new("InternalFailureException", "The request could not be processed", 500);
 
     private readonly PublishErrors _errors = PublishErrors.ForHttp(limits.Value);
@@ -67,6 +68,13 @@ internal sealed class PublishEndpoint(
         api.Metrics.HttpAnswered(context.Response.StatusCode);
         metrics.RequestDuration.Record(elapsed.TotalSeconds, api.Metrics.Tags);
         log.HttpPublish(api, requestId, error, context.Response.StatusCode, elapsed);
+    }
+
+    /// <summary>Answers requests to paths that do not exist.</summary>
+    public static Task HandleUnknownPathAsync(HttpContext context)
+    {
+        AddCorsHeaders(context.Response.Headers);
+        return WriteErrorAsync(context, s_unknownPath);
     }
 
     private static void AddCorsHeaders(IHeaderDictionary headers)

@@ -1,0 +1,107 @@
+using Fanfare.Gateway.Apis;
+using Fanfare.Gateway.Authorization;
+using Fanfare.Gateway.Backplane;
+using Fanfare.Gateway.Connections;
+using Fanfare.Gateway.FanOut;
+using Fanfare.Gateway.Observability;
+using Fanfare.Gateway.Publishing;
+using Fanfare.ServiceDefaults;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
+
+namespace Fanfare.Gateway;
+
+/// <summary>Puts the gateway together: configuration, services, endpoints.</summary>
+internal static class GatewayApplication
+{
+    /// <summary>The address listened on where nothing else is configured.</summary>
+    public const string DefaultUrl = "http://localhost:8080";
+
+    private const int HeadersBytesMax = 64 * 1024;
+    private const int RequestLineBytesMax = 16 * 1024;
+    private static readonly TimeSpan s_handshakeTimeout = TimeSpan.FromSeconds(10);
+
+    /// <summary>Builds the application; nothing listens yet.</summary>
+    /// <param name="args">The command line; see <see cref="GatewayCommandLine"/>.</param>
+    /// <param name="configureServices">Replaces services, for tests.</param>
+    /// <exception cref="GatewayStartException">The command line, a template or the data folder is unusable.</exception>
+    /// <exception cref="OptionsValidationException">A setting has a wrong value.</exception>
+    public static WebApplication Create(string[] args, Action<IServiceCollection>? configureServices = null)
+    {
+        var settings = new GatewayCommandLine().ToSettings(args);
+        var builder = WebApplication.CreateBuilder(settings);
+        builder.AddServiceDefaults("fanfare-gateway");
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestHeadersTotalSize = HeadersBytesMax;
+            kestrel.Limits.MaxRequestLineSize = RequestLineBytesMax;
+            // A socket that never completes its upgrade is closed after this.
+            kestrel.Limits.RequestHeadersTimeout = s_handshakeTimeout;
+        });
+        if (!HasAddress(builder.Configuration))
+        {
+            builder.WebHost.UseUrls(DefaultUrl);
+        }
+
+        AddGateway(builder.Services, builder.Configuration);
+        configureServices?.Invoke(builder.Services);
+        var app = builder.Build();
+        app.MapDefaultEndpoints();
+        app.MapEventApi();
+
+        // Made here rather than at the first request, so that a mistake stops the start.
+        app.Services.GetRequiredService<ApiDirectory>();
+        var fanOut = app.Services.GetRequiredService<LocalFanOut>();
+        fanOut.Interests = new InterestTable(app.Services.GetRequiredService<IBackplane>(), fanOut.ShardCount);
+        return app;
+    }
+
+    private static void AddGateway(IServiceCollection services, IConfiguration configuration)
+    {
+        var section = configuration.GetSection(GatewayOptions.SectionName);
+        if (UnknownSettings.Find(section, typeof(GatewayOptions)).FirstOrDefault() is { } unknown)
+        {
+            throw new GatewayStartException($"There is no setting '{unknown}'. docs/configuration.md lists them.");
+        }
+
+        services.AddOptions<GatewayOptions>().Bind(section);
+        services.AddSingleton<IValidateOptions<GatewayOptions>, GatewayOptionsValidator>();
+        services.AddSingleton(provider => Options.Create(provider.GetRequiredService<IOptions<GatewayOptions>>().Value.Limits));
+
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddSingleton<GatewayMetrics>();
+        services.AddSingleton<ApiLog>();
+        services.AddSingleton<ServedModel>();
+        services.AddSingleton(provider => provider.GetRequiredService<ServedModel>().Directory);
+
+        services.AddSingleton<IAuthenticator, ApiKeyAuthenticator>();
+        services.AddSingleton<Authorizer>();
+
+        services.AddSingleton<LocalFanOut>();
+        services.AddSingleton<IDeliverySink>(provider => provider.GetRequiredService<LocalFanOut>());
+        services.AddSingleton<IBackplane, EmbeddedBackplane>();
+
+        services.AddSingleton<EventPublisher>();
+        services.AddSingleton<PublishEndpoint>();
+        services.AddSingleton<ConnectionServices>();
+        services.AddSingleton<RealtimeEndpoint>();
+        services.AddHostedService<DrainService>();
+    }
+
+    /// <summary>Maps <c>/event</c> and <c>/event/realtime</c>; every other path is answered in the protocol's shape.</summary>
+    private static void MapEventApi(this WebApplication app)
+    {
+        var publish = app.Services.GetRequiredService<PublishEndpoint>();
+        var realtime = app.Services.GetRequiredService<RealtimeEndpoint>();
+        app.Map("/event", publish.HandleAsync);
+        app.Map("/event/realtime", realtime.HandleAsync);
+        app.MapFallback("{**path}", PublishEndpoint.HandleUnknownPathAsync);
+    }
+
+    private static bool HasAddress(IConfiguration configuration) =>
+        !string.IsNullOrEmpty(configuration[WebHostDefaults.ServerUrlsKey])
+        || !string.IsNullOrEmpty(configuration[WebHostDefaults.HttpPortsKey])
+        || !string.IsNullOrEmpty(configuration[WebHostDefaults.HttpsPortsKey])
+        || configuration.GetSection("Kestrel:Endpoints").GetChildren().Any();
+}
