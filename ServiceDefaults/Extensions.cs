@@ -21,10 +21,12 @@ public static class Extensions
 
     /// <summary>Adds logging, health checks, telemetry export and the shutdown time to a host that is being built.</summary>
     /// <param name="builder">
-    /// The host's builder. Its configuration must be complete, since what is registered depends on it. Call this once, and add no
-    /// console logger of your own.
+    /// The host's builder. Its configuration must be complete, since what is registered depends on it. Call this once, and add
+    /// no console logger of your own.
     /// </param>
-    /// <param name="serviceName">The name telemetry goes under, such as <c>fanfare-gateway</c>; <c>OTEL_SERVICE_NAME</c> wins.</param>
+    /// <param name="serviceName">
+    /// The name telemetry goes under, such as <c>fanfare-gateway</c>; <c>OTEL_SERVICE_NAME</c> wins.
+    /// </param>
     /// <returns>The same builder.</returns>
     /// <remarks>
     /// A wrong value in the configuration stops the start with an
@@ -47,7 +49,7 @@ public static class Extensions
         return builder;
     }
 
-    /// <summary>Maps <c>/health</c> (ready for traffic), <c>/alive</c> (worth keeping) and <c>/metrics</c> (Prometheus).</summary>
+    /// <summary>Maps <c>/health</c> (ready for traffic), <c>/alive</c> (worth keeping) and <c>/metrics</c>.</summary>
     /// <param name="endpoints">The application, built from a builder that <see cref="AddServiceDefaults"/> has seen.</param>
     /// <returns>The same application.</returns>
     /// <remarks>

@@ -7,7 +7,8 @@ namespace Fanfare.ServiceDefaults;
 /// <remarks>
 /// A load balancer needs a few probes to notice, so whatever drains connections should do so while this is failing: in
 /// <see cref="IHostedLifecycleService.StoppingAsync"/>, which runs before the server stops listening. A signal and
-/// <see cref="IHostApplicationLifetime.StopApplication"/> turn this check first; a bare <see cref="IHost.StopAsync"/> drains first.
+/// <see cref="IHostApplicationLifetime.StopApplication"/> turn this check first; a bare <see cref="IHost.StopAsync"/> drains
+/// first.
 /// </remarks>
 internal sealed class HostStoppingHealthCheck(IHostApplicationLifetime lifetime) : IHealthCheck
 {

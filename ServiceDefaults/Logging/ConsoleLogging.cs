@@ -20,7 +20,8 @@ internal static class ConsoleLogging
 
     public static void Add(IHostApplicationBuilder builder)
     {
-        builder.Configuration.Sources.Insert(0, new MemoryConfigurationSource { InitialData = GetDefaults(builder.Configuration) });
+        MemoryConfigurationSource defaults = new() { InitialData = GetDefaults(builder.Configuration) };
+        builder.Configuration.Sources.Insert(0, defaults);
         builder.Logging.AddConsole();
 
         // Ours stands in for the provider that AddConsole registers, here and in the host's own defaults.

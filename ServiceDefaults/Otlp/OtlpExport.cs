@@ -9,7 +9,7 @@ using OpenTelemetry.Trace;
 
 namespace Fanfare.ServiceDefaults.Otlp;
 
-/// <summary>Traces, metrics and logs over OTLP, when <c>OTEL_EXPORTER_OTLP_ENDPOINT</c> says where to; otherwise nothing.</summary>
+/// <summary>Traces, metrics and logs over OTLP, when <c>OTEL_EXPORTER_OTLP_ENDPOINT</c> says where to; else nothing.</summary>
 /// <remarks>
 /// The providers live in the host's own services, so the SDK reads the other standard keys (protocol, headers, service name,
 /// resource attributes, intervals) from the host's configuration, whatever source they come from.
@@ -52,8 +52,9 @@ internal static class OtlpExport
         builder.Services.AddHostedService<OtlpLifetime>();
     }
 
-    private static string? GetVersion() =>
-        typeof(OtlpExport).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0];
+    // Without the commit that the build appends after the plus sign.
+    private static string? GetVersion() => typeof(OtlpExport).Assembly
+        .GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0];
 
     /// <summary>Hands the host's services to the SDK, as the hosting package of OpenTelemetry does.</summary>
     private sealed class TelemetryBuilder(IServiceCollection services) : IOpenTelemetryBuilder

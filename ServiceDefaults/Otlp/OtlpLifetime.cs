@@ -6,7 +6,7 @@ using OpenTelemetry.Trace;
 
 namespace Fanfare.ServiceDefaults.Otlp;
 
-/// <summary>Starts the providers before anything else in the host and sends what they hold after everything else has stopped.</summary>
+/// <summary>Starts the providers before anything else in the host and empties them after all else has stopped.</summary>
 internal sealed class OtlpLifetime(IServiceProvider services) : IHostedLifecycleService
 {
     /// <summary>How long the last export may take: a collector that does not answer must not keep the process.</summary>

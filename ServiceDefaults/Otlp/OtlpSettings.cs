@@ -4,7 +4,10 @@ using Microsoft.Extensions.Options;
 namespace Fanfare.ServiceDefaults.Otlp;
 
 /// <summary>The standard exporter keys, checked before the SDK reads them: it ignores a value it cannot use.</summary>
-/// <remarks>Source: OpenTelemetry specification, "OpenTelemetry Protocol Exporter". Header values are secrets; no message shows them.</remarks>
+/// <remarks>
+/// Header values are secrets, so no message shows a value.
+/// Source: OpenTelemetry specification, "OpenTelemetry Protocol Exporter".
+/// </remarks>
 internal sealed class OtlpSettings
 {
     public const string EndpointKey = "OTEL_EXPORTER_OTLP_ENDPOINT";

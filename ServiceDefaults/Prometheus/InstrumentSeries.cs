@@ -16,10 +16,10 @@ namespace Fanfare.ServiceDefaults.Prometheus;
 internal sealed class InstrumentSeries
 {
     /// <summary>How many tag sets an instrument keeps apart before the rest share one series.</summary>
-    /// <remarks>The default of the OpenTelemetry SDK, so that both exports agree. It bounds memory when a tag's values do not.</remarks>
+    /// <remarks>The default of the OpenTelemetry SDK, so both exports agree. Bounds memory when a tag's values do not.</remarks>
     public const int SeriesCountMax = 2000;
 
-    /// <summary>The labels of the series that takes what came after <see cref="SeriesCountMax"/>, named as OpenTelemetry does.</summary>
+    /// <summary>The labels, as OpenTelemetry has them, of the series for what is over <see cref="SeriesCountMax"/>.</summary>
     public const string OverflowLabels = "otel_metric_overflow=\"true\"";
 
     private const int InitialBucketCount = 8;
@@ -143,9 +143,14 @@ internal sealed class InstrumentSeries
         }
     }
 
-    private Series CreateSeries(string labels) => Kind == InstrumentKind.Histogram
-        ? new HistogramSeries(labels, _bounds)
-        : new ScalarSeries(labels, isSum: !_isObservable && Kind != InstrumentKind.Gauge, isMonotonic: Kind == InstrumentKind.Counter);
+    private Series CreateSeries(string labels)
+    {
+        if (Kind == InstrumentKind.Histogram)
+            return new HistogramSeries(labels, _bounds);
+
+        bool isSum = !_isObservable && Kind != InstrumentKind.Gauge; // observed sums arrive added up
+        return new ScalarSeries(labels, isSum, isMonotonic: Kind == InstrumentKind.Counter);
+    }
 
     private void Grow()
     {

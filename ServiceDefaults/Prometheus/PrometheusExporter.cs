@@ -4,14 +4,14 @@ using Microsoft.Extensions.Logging;
 
 namespace Fanfare.ServiceDefaults.Prometheus;
 
-/// <summary>Collects the measurements of <see cref="TelemetrySources.Meters"/> and shows them in the Prometheus text format.</summary>
+/// <summary>Collects the measurements of <see cref="TelemetrySources.Meters"/> and prints them for Prometheus.</summary>
 /// <remarks>
 /// <para>
 /// Each instrument has an <see cref="InstrumentSeries"/>, handed to the listener as the instrument's state; a measurement goes
 /// straight to it and takes no lock that a scrape could hold. A scrape asks the observable instruments for their values, then
 /// reads all series as they stand.
 /// </para>
-/// <para>Safe for concurrent use. Scrapes run one after another, because observable values are collected into shared series.</para>
+/// <para>Safe for concurrent use. Scrapes run one after another, because observed values go to shared series.</para>
 /// </remarks>
 internal sealed class PrometheusExporter : IDisposable
 {
@@ -99,7 +99,9 @@ internal sealed class PrometheusExporter : IDisposable
         object? scope = instrument.Meter.Scope;
         if (scope is not null && !ReferenceEquals(scope, _meterFactory))
             return;
-        if (!TelemetrySources.IncludesMeter(instrument.Meter.Name) || !InstrumentSeries.TryCreate(instrument, out InstrumentSeries? series))
+        if (!TelemetrySources.IncludesMeter(instrument.Meter.Name))
+            return;
+        if (!InstrumentSeries.TryCreate(instrument, out InstrumentSeries? series))
             return;
 
         lock (_instrumentsLock)

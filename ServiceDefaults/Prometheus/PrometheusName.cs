@@ -3,7 +3,7 @@ using System.Text;
 namespace Fanfare.ServiceDefaults.Prometheus;
 
 /// <summary>Turns OpenTelemetry names and units into Prometheus names.</summary>
-/// <remarks>Source: OpenTelemetry specification, "Prometheus and OpenMetrics Compatibility", OTLP metric points to Prometheus.</remarks>
+/// <remarks>Source: OpenTelemetry specification, "Prometheus and OpenMetrics Compatibility".</remarks>
 internal static class PrometheusName
 {
     private static readonly Dictionary<string, string> s_units = new()
@@ -21,7 +21,8 @@ internal static class PrometheusName
         ["s"] = "second", ["min"] = "minute", ["h"] = "hour", ["d"] = "day", ["wk"] = "week", ["mo"] = "month", ["a"] = "year",
     };
 
-    /// <summary>Names the metric of an instrument: <c>fanfare.send.duration</c> in <c>s</c> is <c>fanfare_send_duration_seconds</c>.</summary>
+    /// <summary>Names an instrument's metric.</summary>
+    /// <example><c>fanfare.send.duration</c> in <c>s</c> becomes <c>fanfare_send_duration_seconds</c>.</example>
     public static string ForInstrument(string name, string? unit, InstrumentKind kind)
     {
         const string TotalSuffix = "_total";

@@ -31,7 +31,7 @@ internal static class PrometheusText
         if (series.Count == 0)
             return;
 
-        WriteHelp(text, name, instruments.Select(instrument => instrument.Description).FirstOrDefault(help => !string.IsNullOrEmpty(help)));
+        WriteHelp(text, name, instruments.Find(instrument => !string.IsNullOrEmpty(instrument.Description))?.Description);
         text.Append("# TYPE ").Append(name).Append(' ').Append(GetTypeName(kind)).Append('\n');
         foreach (IGrouping<string, Series> labelled in series
             .GroupBy(one => one.Labels, StringComparer.Ordinal).OrderBy(labelled => labelled.Key, StringComparer.Ordinal))
@@ -59,7 +59,8 @@ internal static class PrometheusText
         text.Append("# HELP ").Append(name).Append(' ').Append(escaped).Append('\n');
     }
 
-    private static void WriteScalar(StringBuilder text, string name, string labels, InstrumentKind kind, List<ScalarSeries> series)
+    private static void WriteScalar(
+        StringBuilder text, string name, string labels, InstrumentKind kind, List<ScalarSeries> series)
     {
         long whole = 0;
         double fraction = 0;

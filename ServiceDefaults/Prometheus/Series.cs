@@ -24,7 +24,7 @@ internal abstract class Series(string labels)
 }
 
 /// <summary>A sum or a last value.</summary>
-/// <remarks>An instrument has one number type, so only one of the two halves is ever used; whole numbers stay exact that way.</remarks>
+/// <remarks>An instrument has one number type, so one of the two halves is in use; whole numbers stay exact that way.</remarks>
 /// <param name="labels">See <see cref="Series"/>.</param>
 /// <param name="isSum">Whether values are added up; otherwise the last one stands.</param>
 /// <param name="isMonotonic">Whether a sum must not shrink; a value that would shrink it is dropped.</param>

@@ -10,8 +10,8 @@ internal sealed record Sample(string Name, IReadOnlyDictionary<string, string> L
 internal sealed record Metric(string Name, string Type, string? Help, List<Sample> Samples);
 
 /// <summary>
-/// A slow and strict reader of the Prometheus text format 0.0.4, written from its description and not from the exporter. It throws
-/// <see cref="FormatException"/> for whatever the format forbids.
+/// A slow and strict reader of the Prometheus text format 0.0.4, written from its description and not from the exporter. It
+/// throws <see cref="FormatException"/> for whatever the format forbids.
 /// </summary>
 internal sealed class ExpositionParser
 {

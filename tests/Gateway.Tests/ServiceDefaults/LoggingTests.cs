@@ -24,7 +24,7 @@ public sealed class LoggingTests
         await using WebApplication application = Build(new() { ["urls"] = $"http://{occupant.LocalEndpoint}" });
 
         await Assert.ThrowsAsync<IOException>(() => application.StartAsync(TestContext.Current.CancellationToken));
-        AssertNothingPrinted();
+        await AssertNothingPrintedAsync(application);
     }
 
     [Fact]
@@ -33,7 +33,7 @@ public sealed class LoggingTests
         await using WebApplication application = Build(new() { ["Fanfare:ShutdownTimeout"] = "soon" });
 
         await Assert.ThrowsAsync<OptionsValidationException>(() => application.StartAsync(TestContext.Current.CancellationToken));
-        AssertNothingPrinted();
+        await AssertNothingPrintedAsync(application);
     }
 
     [Fact]
@@ -43,7 +43,7 @@ public sealed class LoggingTests
         application.Use((RequestDelegate _) => throw new InvalidOperationException("broken"));
 
         await Assert.ThrowsAsync<InvalidOperationException>(() => application.StartAsync(TestContext.Current.CancellationToken));
-        AssertNothingPrinted();
+        await AssertNothingPrintedAsync(application);
     }
 
     [Fact]
@@ -52,6 +52,7 @@ public sealed class LoggingTests
         await using WebApplication application = Build([], services => services.AddHostedService<Dying>());
         await application.StartAsync(TestContext.Current.CancellationToken);
         await application.WaitForShutdownAsync(TestContext.Current.CancellationToken);
+        await application.DisposeAsync(); // the console prints from a queue, which this empties
 
         Assert.Contains(_console.Entries, entry => entry.Exception is InvalidOperationException { Message: "dying" });
     }
@@ -99,14 +100,15 @@ public sealed class LoggingTests
             configuration["Logging:Console:FormatterName"] = configured;
         await using WebApplication application = TestHost.Build(configuration);
 
-        IServiceProvider services = application.Services;
-        Assert.Equal(expected, services.GetRequiredService<IOptionsMonitor<ConsoleLoggerOptions>>().CurrentValue.FormatterName);
-        SimpleConsoleFormatterOptions text = services.GetRequiredService<IOptionsMonitor<SimpleConsoleFormatterOptions>>().CurrentValue;
+        Assert.Equal(expected, Get<ConsoleLoggerOptions>().FormatterName);
+        SimpleConsoleFormatterOptions text = Get<SimpleConsoleFormatterOptions>();
         Assert.True(text.SingleLine);
         Assert.True(text.UseUtcTimestamp);
-        JsonConsoleFormatterOptions json = services.GetRequiredService<IOptionsMonitor<JsonConsoleFormatterOptions>>().CurrentValue;
+        JsonConsoleFormatterOptions json = Get<JsonConsoleFormatterOptions>();
         Assert.True(json.UseUtcTimestamp);
         Assert.EndsWith(expected == "json" ? "'Z'" : "'Z' ", json.TimestampFormat, StringComparison.Ordinal);
+
+        TOptions Get<TOptions>() => application.Services.GetRequiredService<IOptionsMonitor<TOptions>>().CurrentValue;
     }
 
     private static ILogger GetLogger(WebApplication application, string category) =>
@@ -122,7 +124,11 @@ public sealed class LoggingTests
         });
     }
 
-    private void AssertNothingPrinted() => Assert.Empty(_console.Entries);
+    private async Task AssertNothingPrintedAsync(WebApplication application)
+    {
+        await application.DisposeAsync(); // the console prints from a queue, which this empties
+        Assert.Empty(_console.Entries);
+    }
 
     /// <summary>Sees what the console would print and prints none of it.</summary>
     private sealed class RecordingFormatter() : ConsoleFormatter(FormatterName)
@@ -131,15 +137,18 @@ public sealed class LoggingTests
 
         public ConcurrentQueue<(string Message, Exception? Exception)> Entries { get; } = [];
 
-        public override void Write<TState>(in LogEntry<TState> logEntry, IExternalScopeProvider? scopeProvider, TextWriter textWriter) =>
+        public override void Write<TState>(
+            in LogEntry<TState> logEntry, IExternalScopeProvider? scopeProvider, TextWriter textWriter) =>
             Entries.Enqueue((logEntry.Formatter(logEntry.State, logEntry.Exception), logEntry.Exception));
     }
 
-    private sealed class Dying : BackgroundService
+    private sealed class Dying(IHostApplicationLifetime lifetime) : BackgroundService
     {
         protected override async Task ExecuteAsync(CancellationToken stoppingToken)
         {
-            await Task.Yield();
+            TaskCompletionSource started = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            using CancellationTokenRegistration registration = lifetime.ApplicationStarted.Register(started.SetResult);
+            await started.Task; // dying earlier would cancel the start, which is another story
             throw new InvalidOperationException("dying");
         }
     }

@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Fanfare.Gateway.Tests.ServiceDefaults;
 
-/// <summary>What arrived at a collector: the path, the headers and the bytes, as Latin-1 text so that strings in them can be found.</summary>
+/// <summary>What arrived at a collector. The body is the bytes as Latin-1 text, so that strings in them can be found.</summary>
 internal sealed record OtlpPost(string Path, IReadOnlyDictionary<string, string> Headers, string Body);
 
 /// <summary>A collector of OTLP over HTTP that keeps what it is sent.</summary>
@@ -44,7 +44,8 @@ internal sealed class OtlpCollector : IAsyncDisposable
         await context.Request.Body.CopyToAsync(body, context.RequestAborted);
         _posts.Enqueue(new OtlpPost(
             context.Request.Path,
-            context.Request.Headers.ToDictionary(header => header.Key, header => header.Value.ToString(), StringComparer.OrdinalIgnoreCase),
+            context.Request.Headers.ToDictionary(
+                header => header.Key, header => header.Value.ToString(), StringComparer.OrdinalIgnoreCase),
             Encoding.Latin1.GetString(body.ToArray())));
         context.Response.ContentType = "application/x-protobuf"; // an empty answer is a full success
     }

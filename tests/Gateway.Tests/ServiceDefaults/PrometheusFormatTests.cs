@@ -12,14 +12,14 @@ public sealed class PrometheusFormatTests : IDisposable
     [Fact]
     public async Task A_counter_is_a_total_with_help_and_sorted_labels()
     {
-        Counter<long> counter = _page.Meter.CreateCounter<long>("test.events.delivered", "{event}", "Events put on subscriptions.");
+        Counter<long> counter = _page.Meter.CreateCounter<long>("test.events.delivered", "{event}", "Events delivered.");
         counter.Add(2, new("namespace", "orders"), new("mode", "IAM"));
         counter.Add(3, new("mode", "IAM"), new("namespace", "orders"));
         counter.Add(1);
 
         Assert.Equal(
             """
-            # HELP test_events_delivered_total Events put on subscriptions.
+            # HELP test_events_delivered_total Events delivered.
             # TYPE test_events_delivered_total counter
             test_events_delivered_total 1
             test_events_delivered_total{mode="IAM",namespace="orders"} 5
@@ -87,7 +87,8 @@ public sealed class PrometheusFormatTests : IDisposable
     [Fact]
     public async Task Observable_instruments_show_what_they_report_at_each_scrape()
     {
-        List<Measurement<long>> queues = [new(7, new KeyValuePair<string, object?>("shard", 0)), new(9, new KeyValuePair<string, object?>("shard", 1))];
+        KeyValuePair<string, object?> first = new("shard", 0), second = new("shard", 1);
+        List<Measurement<long>> queues = [new(7, first), new(9, second)];
         _page.Meter.CreateObservableCounter("test.bytes.sent", () => 12.5, "By");
         _page.Meter.CreateObservableUpDownCounter("test.grains", () => -1, "{grain}");
         _page.Meter.CreateObservableGauge("test.queue.length", () => queues);
@@ -129,7 +130,8 @@ public sealed class PrometheusFormatTests : IDisposable
     public async Task Label_values_and_help_are_escaped_and_read_back_unchanged()
     {
         const string Awkward = "a\\b\"c\nd{e},f=é";
-        _page.Meter.CreateCounter<int>("test.odd", null, "back\\slash\nline").Add(1, new KeyValuePair<string, object?>("v", Awkward));
+        Counter<int> counter = _page.Meter.CreateCounter<int>("test.odd", null, "back\\slash\nline");
+        counter.Add(1, new KeyValuePair<string, object?>("v", Awkward));
 
         string page = await _page.ScrapeAsync();
         Assert.Contains("# HELP test_odd_total back\\\\slash\\nline\n", page, StringComparison.Ordinal);
@@ -155,9 +157,12 @@ public sealed class PrometheusFormatTests : IDisposable
     public async Task Tags_of_the_meter_and_the_instrument_become_labels()
     {
         Meter meter = _page.MeterFactory.Create("Fanfare.Tagged", null, [new("node", "n1")]);
-        meter.CreateCounter<int>("test.tagged", null, null, [new("role", "silo")]).Add(1, new KeyValuePair<string, object?>("ok", 1));
+        Counter<int> counter = meter.CreateCounter<int>("test.tagged", null, null, [new("role", "silo")]);
+        counter.Add(1, new KeyValuePair<string, object?>("ok", 1));
 
-        Assert.Contains("""test_tagged_total{node="n1",ok="1",role="silo"} 1""", await _page.ScrapeAsync(), StringComparison.Ordinal);
+        Assert.Equal(
+            "# TYPE test_tagged_total counter\ntest_tagged_total{node=\"n1\",ok=\"1\",role=\"silo\"} 1\n",
+            await _page.ScrapeAsync());
     }
 
     [Fact]

@@ -14,8 +14,8 @@ public sealed class ShutdownTimeoutTests
     {
         await using TestHost host = await TestHost.StartAsync(new() { ["Fanfare:ShutdownTimeout"] = value });
 
-        Assert.Equal(
-            TimeSpan.FromSeconds(seconds), host.Application.Services.GetRequiredService<IOptions<HostOptions>>().Value.ShutdownTimeout);
+        HostOptions options = host.Application.Services.GetRequiredService<IOptions<HostOptions>>().Value;
+        Assert.Equal(TimeSpan.FromSeconds(seconds), options.ShutdownTimeout);
     }
 
     [Theory]

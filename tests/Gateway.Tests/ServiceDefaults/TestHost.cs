@@ -45,8 +45,9 @@ internal sealed class TestHost : IAsyncDisposable
     /// <summary>Gets a page: its status and its text.</summary>
     public async Task<(int Status, string Text)> GetAsync(string path)
     {
-        using HttpResponseMessage response = await Client.GetAsync(new Uri(path, UriKind.Relative), TestContext.Current.CancellationToken);
-        return ((int)response.StatusCode, await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+        CancellationToken cancellationToken = TestContext.Current.CancellationToken;
+        using HttpResponseMessage response = await Client.GetAsync(new Uri(path, UriKind.Relative), cancellationToken);
+        return ((int)response.StatusCode, await response.Content.ReadAsStringAsync(cancellationToken));
     }
 
     public async ValueTask DisposeAsync()
