@@ -1,5 +1,6 @@
 using Fanfare.Gateway;
 using Fanfare.Gateway.Apis;
+using Fanfare.Gateway.Apis.Templates;
 using Microsoft.Extensions.Options;
 
 if (new GatewayCommandLine().TryAnswer(args))
@@ -23,6 +24,15 @@ catch (GatewayStartException e)
 {
     Console.Error.WriteLine($"fanfare: {e.Message}");
     return e.ExitCode;
+}
+catch (TemplateException e)
+{
+    foreach (var error in e.Errors)
+    {
+        Console.Error.WriteLine($"fanfare: {error}");
+    }
+
+    return 1;
 }
 catch (OptionsValidationException e)
 {

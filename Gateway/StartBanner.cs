@@ -1,6 +1,7 @@
 using System.Buffers.Text;
 using System.Text;
 using Fanfare.Gateway.Apis;
+using Fanfare.Gateway.Apis.Templates;
 
 namespace Fanfare.Gateway;
 
@@ -31,6 +32,7 @@ internal static class StartBanner
             WriteApi(writer, api.Model, clientUrl, isDefault: api == model.Directory.Default);
         }
 
+        WriteOutputs(writer, model.GetOutputs(clientUrl));
         WriteExample(writer, model.Directory.Default.Model, clientUrl);
     }
 
@@ -47,6 +49,21 @@ internal static class StartBanner
         {
             var until = key.Expires is { } expires ? $"  (until {expires:yyyy-MM-dd HH:mm} UTC)" : "";
             writer.WriteLine($"  API key    {key.Value}{until}");
+        }
+    }
+
+    private static void WriteOutputs(TextWriter writer, IReadOnlyList<TemplateOutput> outputs)
+    {
+        if (outputs.Count == 0)
+        {
+            return;
+        }
+
+        writer.WriteLine();
+        writer.WriteLine("Outputs:");
+        foreach (var output in outputs)
+        {
+            writer.WriteLine($"  {output.Stack}.{output.Name} = {output.Value}");
         }
     }
 
