@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Builds everything and runs every test: the .NET suites first, then clients that we did not write (Amplify, a browser, Python, curl).
+# Needs the .NET 10 SDK and Node. Installs Debian packages and npm packages that it lacks; what it cannot have it skips, and says so.
+# The last line is "N passed, N failed, N skipped"; the exit code is 0 only where nothing failed.
+set -uo pipefail
+cd "$(dirname "$0")" || exit 1
+
+passed=0 failed=0 skipped=0
+say() { printf '\n== %s\n' "$*"; }
+
+finish() {
+  printf '\n%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+  [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+  exit
+}
+
+# count FILE PATTERN: the number that follows the pattern, summed over the file's lines.
+count() { grep -oE "$2[^0-9]*[0-9]+" "$1" | grep -oE '[0-9]+$' | awk '{ sum += $1 } END { print sum + 0 }'; }
+
+install_debian_packages() {
+  local missing=()
+  for package in "$@"; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  say "Installing Debian packages: ${missing[*]}"
+  if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}"; } >/dev/null 2>&1 \
+      || echo "Not installed: ${missing[*]}. The tests that need them are skipped."
+  else
+    echo "Not installed, since this is not root on Debian: ${missing[*]}. The tests that need them are skipped."
+  fi
+}
+
+# A load test holds 10,000 connections from one process; the usual soft limit is 1,024 open files.
+ulimit -n "$(ulimit -Hn)" 2>/dev/null
+
+install_debian_packages curl openssl chromium python3-websocket
+
+say 'Building'
+if ! dotnet build Gateway.slnf -c Release -nologo -v quiet; then
+  failed=1
+  finish
+fi
+
+say 'Running the .NET tests'
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+timeout 1200 dotnet test Gateway.slnf -c Release --no-build -nologo --logger 'console;verbosity=minimal' 2>&1 | tee "$log"
+status=${PIPESTATUS[0]}
+passed=$((passed + $(count "$log" '^(Passed|Failed)!.*Passed:')))
+skipped=$((skipped + $(count "$log" '^(Passed|Failed)!.*Skipped:')))
+dotnet_failed=$(count "$log" '^(Passed|Failed)!  - Failed:')
+# A run that ended without a verdict, by a crash or the time limit, failed too.
+[ "$status" -ne 0 ] && [ "$dotnet_failed" -eq 0 ] && dotnet_failed=1
+failed=$((failed + dotnet_failed))
+
+say 'Running the clients'
+if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+  echo 'Skipped: Node is not installed.'
+  skipped=$((skipped + 1))
+elif ! npm ci --prefix tests/clients --no-audit --no-fund --loglevel=error; then
+  echo 'Failed: the npm packages of tests/clients could not be installed.'
+  failed=$((failed + 1))
+else
+  timeout 600 npm test --prefix tests/clients --silent 2>&1 | tee "$log"
+  status=${PIPESTATUS[0]}
+  passed=$((passed + $(count "$log" '^(ℹ|#) pass')))
+  skipped=$((skipped + $(count "$log" '^(ℹ|#) skipped')))
+  clients_failed=$(count "$log" '^(ℹ|#) fail')
+  [ "$status" -ne 0 ] && [ "$clients_failed" -eq 0 ] && clients_failed=1
+  failed=$((failed + clients_failed))
+fi
+
+finish
