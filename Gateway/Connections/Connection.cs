@@ -109,11 +109,12 @@ internal sealed partial class Connection
         {
             var result = await reader.ReadAsync(_aborted);
             var buffer = result.Buffer;
-            _api.Metrics.Received(buffer.Length);
+            var length = buffer.Length;
             while (_messages.TryRead(ref buffer) is var kind && kind != MessageKind.None)
             {
                 if (kind is MessageKind.Close or MessageKind.Violation)
                 {
+                    _api.Metrics.Received(length - buffer.Length);
                     reader.AdvanceTo(buffer.End);
                     await EndAsync(kind, reader);
                     return;
@@ -122,6 +123,7 @@ internal sealed partial class Connection
                 await HandleAsync(kind);
             }
 
+            _api.Metrics.Received(length - buffer.Length);
             reader.AdvanceTo(buffer.Start, buffer.End);
             if (result.IsCompleted)
             {

@@ -20,7 +20,8 @@ internal sealed class RealtimeEndpoint(ApiDirectory apis, ConnectionServices ser
     public async Task HandleAsync(HttpContext context)
     {
         var response = context.Response;
-        response.Headers["x-amzn-RequestId"] = context.TraceIdentifier;
+        var requestId = Guid.NewGuid().ToString();
+        response.Headers["x-amzn-RequestId"] = requestId;
         var connect = context.Features.Get<IHttpExtendedConnectFeature>() is { IsExtendedConnect: true, Protocol: "websocket" } extended
             ? extended
             : null;
@@ -49,7 +50,7 @@ internal sealed class RealtimeEndpoint(ApiDirectory apis, ConnectionServices ser
         var api = apis.Find(HostNames.WithoutPort(context.Request.Headers.Host));
         var request = ConnectRequest.Read(context.Request);
         var rejection = request.Error ?? await AuthorizeAsync(api, request, context.RequestAborted);
-        services.Log.Operation(api, context.Connection.Id, "EVENT_CONNECT", rejection);
+        services.Log.Operation(api, requestId, "EVENT_CONNECT", rejection);
         services.Metrics.Connects.Add(1, new("api", api.Model.Id), new("outcome", rejection is null ? "success" : "client_error"));
 
         LiftRequestLimits(context.Features);
@@ -62,7 +63,7 @@ internal sealed class RealtimeEndpoint(ApiDirectory apis, ConnectionServices ser
         await using var stream = await AcceptAsync(context, connect, key);
         services.Metrics.HandshakeDuration.Record(
             services.TimeProvider.GetElapsedTime(began).TotalSeconds, api.Metrics.Tags);
-        var connection = new Connection(services, api, context.Connection.Id, stream, context.Abort, rejection, context.RequestAborted);
+        var connection = new Connection(services, api, requestId, stream, context.Abort, rejection, context.RequestAborted);
         await connection.RunAsync();
     }
 

@@ -74,6 +74,7 @@ internal sealed class PublishEndpoint(
     public static Task HandleUnknownPathAsync(HttpContext context)
     {
         AddCorsHeaders(context.Response.Headers);
+        context.Response.Headers["x-amzn-RequestId"] = Guid.NewGuid().ToString();
         return WriteErrorAsync(context, s_unknownPath);
     }
 

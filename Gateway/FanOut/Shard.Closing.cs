@@ -1,0 +1,154 @@
+using Fanfare.Gateway.Protocol;
+
+namespace Fanfare.Gateway.FanOut;
+
+/// <content>Connections come, are watched by the clock, and go.</content>
+internal sealed partial class Shard
+{
+    private void Open(ConnectionOutput output)
+    {
+        var now = _timeProvider.GetTimestamp();
+        output.KeepAliveDue = now + _keepAliveTicks;
+        output.LifetimeEnd = now + _lifetimeTicks;
+        if (_outputCount == _outputs.Length)
+        {
+            Array.Resize(ref _outputs, Math.Max(16, _outputCount * 2));
+        }
+
+        output.Position = _outputCount;
+        _outputs[_outputCount] = output;
+        Volatile.Write(ref _outputCount, _outputCount + 1);
+        if (_isDraining)
+        {
+            // Accepted while the drain began.
+            BeginClose(output, CloseReason.Draining, CloseReason.Draining.GetCode(), lastMessage: default);
+        }
+    }
+
+    private void Close(ConnectionOutput output, in ShardCommand command)
+    {
+        output.IsPeerDone |= command.IsPeerDone;
+        BeginClose(output, command.Reason, command.Code, command.Frame);
+    }
+
+    private void BeginClose(ConnectionOutput output, CloseReason reason, CloseCode code, PooledFrame lastMessage)
+    {
+        if (output.State == OutputState.Open)
+        {
+            if (lastMessage.Length > 0)
+            {
+                output.Buffer.Append(lastMessage.Span);
+                CountAppended(output, lastMessage.Length);
+            }
+
+            var frame = ServerMessages.Close(code);
+            output.Buffer.Append(frame.Span);
+            CountAppended(output, frame.Length);
+            frame.Return();
+            output.Reason = reason;
+            output.CloseDeadline = _timeProvider.GetTimestamp() + _closeTimeoutTicks;
+            output.State = OutputState.Closing;
+        }
+
+        lastMessage.Return();
+        // Where the close frame went before, the peer's own may be what was still missing.
+        Touch(output);
+    }
+
+    private static void EndCloseWhenDone(ConnectionOutput output)
+    {
+        if (output.State == OutputState.Closing && output.IsPeerDone)
+        {
+            output.State = OutputState.Closed;
+            output.Complete();
+        }
+    }
+
+    private void Abandon(ConnectionOutput output, CloseReason reason)
+    {
+        if (output.State == OutputState.Closed)
+        {
+            // Its transport may serve somebody else by now: an HTTP/2 stream's context is used again.
+            return;
+        }
+
+        if (output.Reason == CloseReason.None)
+        {
+            output.Reason = reason;
+        }
+
+        Volatile.Write(ref _pendingBytes, _pendingBytes - output.Buffer.DropPending());
+        output.State = OutputState.Closed;
+        output.AbortTransport();
+        output.Complete();
+    }
+
+    private void End(ConnectionOutput output, IReadOnlyList<Subscription> subscriptions)
+    {
+        for (var i = 0; i < subscriptions.Count; i++)
+        {
+            Remove(subscriptions[i]);
+        }
+
+        output.State = OutputState.Closed;
+        Volatile.Write(ref _pendingBytes, _pendingBytes - output.Buffer.DropPending());
+        if (output.Position >= 0)
+        {
+            var last = _outputs[_outputCount - 1];
+            _outputs[output.Position] = last;
+            last.Position = output.Position;
+            _outputs[_outputCount - 1] = null!;
+            output.Position = -1;
+            Volatile.Write(ref _outputCount, _outputCount - 1);
+        }
+
+        _fanOut.Ended();
+    }
+
+    private void Tick()
+    {
+        var now = _timeProvider.GetTimestamp();
+        // Backwards, since ending a connection moves the last one into its place.
+        for (var i = _outputCount - 1; i >= 0; i--)
+        {
+            Tick(_outputs[i], now);
+        }
+    }
+
+    private void Tick(ConnectionOutput output, long now)
+    {
+        if (output.State == OutputState.Closing)
+        {
+            if (now >= output.CloseDeadline)
+            {
+                Abandon(output, output.Reason);
+            }
+        }
+        else if (output.State == OutputState.Open)
+        {
+            if (output.Buffer.IsWriting && now - output.WriteStarted >= _writeTimeoutTicks)
+            {
+                CloseSlow(output);
+            }
+            else if (now >= output.LifetimeEnd)
+            {
+                BeginClose(output, CloseReason.LifetimeReached, CloseReason.LifetimeReached.GetCode(), lastMessage: default);
+            }
+            else if (now >= output.KeepAliveDue)
+            {
+                // From the due time rather than from now, so that the interval doesn't grow by the clock's granularity.
+                output.KeepAliveDue += ((now - output.KeepAliveDue) / _keepAliveTicks * _keepAliveTicks) + _keepAliveTicks;
+                Append(output, ServerMessages.KeepAlive);
+            }
+        }
+    }
+
+    private void Drain(CloseReason reason)
+    {
+        _isDraining = true;
+        for (var i = _outputCount - 1; i >= 0; i--)
+        {
+            BeginClose(_outputs[i], reason, reason.GetCode(), lastMessage: default);
+        }
+    }
+}
