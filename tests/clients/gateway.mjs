@@ -1,0 +1,148 @@
+// One gateway process per `Gateway`: started as a user would start it, watched through what it prints, killed by its pid.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { Journal } from './waiting.mjs';
+
+const program = process.env.FANFARE_GATEWAY_DLL
+  ?? fileURLToPath(new URL('../../Gateway/bin/Release/net10.0/Fanfare.Gateway.dll', import.meta.url));
+
+/** The key every gateway of this suite is started with, and one that none of them knows. */
+export const apiKey = 'da2-0123456789abcdefghijklmnop';
+export const wrongKey = 'da2-wrongwrongwrongwrongwrong1';
+
+const listeningLine = /^Fanfare is listening on (\S+)$/;
+
+// What a line must never hold: a key, a credential in a subprotocol, a token, a signature.
+const credential = /da2-[a-z0-9]{26}|header-[A-Za-z0-9_-]{16,}|eyJ[A-Za-z0-9_-]{12,}|AWS4-HMAC-SHA256 Credential=/;
+const stackTrace = /^\s+at \S.*\(.*\)|Unhandled exception|--- End of (inner exception )?stack trace/;
+
+const running = new Set();
+process.on('exit', () => {
+  for (const gateway of running) gateway.remove();
+});
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
+
+export class Gateway {
+  /** What the process has printed, both streams together, line by line. */
+  lines = new Journal('the output of the gateway');
+  #process;
+  #exited;
+  #dataDirectory;
+  #bannerLength = Infinity;
+
+  /**
+   * Starts a gateway and returns once it has said where it listens, shown its example, and answers `/health`.
+   * @param {object} options
+   * @param {number} [options.port] The port for plain HTTP; 0, the default, lets the system choose.
+   * @param {{cert: string, key: string}} [options.tls] Files of a certificate; the gateway then listens with TLS as well.
+   * @param {string[]} [options.args] More arguments.
+   */
+  static async start({ port = 0, tls, args = [] } = {}) {
+    const gateway = new Gateway();
+    try {
+      await gateway.#start(port, tls, args);
+      return gateway;
+    } catch (error) {
+      gateway.remove();
+      error.message += `\nThe gateway printed:\n${gateway.lines.entries.join('\n')}`;
+      throw error;
+    }
+  }
+
+  async #start(port, tls, args) {
+    assert.ok(existsSync(program), `There is no ${program}: build the gateway first (dotnet build Gateway -c Release).`);
+    this.#dataDirectory = mkdtempSync(join(tmpdir(), 'fanfare-clients-'));
+    const addresses = tls
+      ? [
+          `--Kestrel:Endpoints:Http:Url=http://127.0.0.1:${port}`,
+          '--Kestrel:Endpoints:Https:Url=https://127.0.0.1:0',
+          `--Kestrel:Endpoints:Https:Certificate:Path=${tls.cert}`,
+          `--Kestrel:Endpoints:Https:Certificate:KeyPath=${tls.key}`,
+        ]
+      : ['--urls', `http://127.0.0.1:${port}`];
+    this.#process = spawn(
+      'dotnet',
+      [program, ...addresses, '--api-key', apiKey, '--data', this.#dataDirectory, ...args],
+      { stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    running.add(this);
+    this.#exited = new Promise((resolve) => {
+      this.#process.once('close', (code, signal) => resolve(signal ?? code));
+      this.#process.once('error', (error) => resolve(error.message));
+    });
+    for (const stream of [this.#process.stdout, this.#process.stderr])
+      createInterface({ input: stream }).on('line', (line) => this.lines.push(line));
+
+    await this.#unlessItExits(this.#untilReady(tls ? ['http:', 'https:'] : ['http:']));
+    this.#bannerLength = this.lines.entries.length;
+  }
+
+  async #untilReady(schemes) {
+    for (const scheme of schemes) {
+      await this.lines.until(`an address with ${scheme}`, (line) => listeningLine.exec(line)?.[1].startsWith(scheme), {
+        deadline: 30_000,
+      });
+    }
+    const addresses = this.lines.entries.flatMap((line) => listeningLine.exec(line)?.[1] ?? []);
+    this.url = addresses.find((address) => address.startsWith('http:'));
+    this.secureUrl = addresses.find((address) => address.startsWith('https:'));
+    this.port = Number(new URL(this.url).port);
+    await this.lines.until('the example with curl', () => this.curlCommand?.includes(apiKey), { deadline: 10_000 });
+    const health = await fetch(`${this.url}/health`, { signal: AbortSignal.timeout(10_000) });
+    assert.equal(health.status, 200, 'The gateway says that it listens, but is not healthy.');
+  }
+
+  async #unlessItExits(ready) {
+    const exited = this.#exited.then((how) => {
+      throw new Error(`The gateway ended (${how}) before it was ready.`);
+    });
+    exited.catch(() => {});
+    await Promise.race([ready, exited]);
+  }
+
+  /** The `curl` command of the start banner, continuation lines included, exactly as printed. */
+  get curlCommand() {
+    const lines = this.lines.entries;
+    const first = lines.findIndex((line) => /^\s*curl\s/.test(line));
+    if (first < 0) return undefined;
+    let last = first;
+    while (lines[last].endsWith('\\') && last + 1 < lines.length) last++;
+    return lines.slice(first, last + 1).join('\n');
+  }
+
+  /** Ends the process at once, as a crash would, and waits until it is gone. */
+  async kill() {
+    this.#process.kill('SIGKILL');
+    await this.#exited;
+  }
+
+  /** Ends the process and fails if it ever printed what a log must not hold. */
+  async stop() {
+    await this.kill();
+    this.remove();
+    this.assertCleanOutput();
+  }
+
+  assertCleanOutput() {
+    const lines = this.lines.entries;
+    const leaks = lines.filter(
+      (line, index) => credential.test(index < this.#bannerLength ? line.replaceAll(apiKey, '') : line),
+    );
+    assert.deepEqual(leaks, [], 'The gateway printed credentials.');
+    const first = lines.findIndex((line) => stackTrace.test(line));
+    assert.equal(first, -1, `The gateway printed a stack trace:\n${lines.slice(Math.max(0, first - 5), first + 20).join('\n')}`);
+  }
+
+  /** Leaves nothing behind; safe to call twice, and from an exit handler. */
+  remove() {
+    running.delete(this);
+    this.#process?.kill('SIGKILL');
+    if (this.#dataDirectory) rmSync(this.#dataDirectory, { recursive: true, force: true });
+  }
+}
