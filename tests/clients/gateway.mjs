@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { Journal } from './waiting.mjs';
+import { Journal, within } from './waiting.mjs';
 
 const program = process.env.FANFARE_GATEWAY_DLL
   ?? fileURLToPath(new URL('../../Gateway/bin/Release/net10.0/Fanfare.Gateway.dll', import.meta.url));
@@ -122,14 +122,19 @@ export class Gateway {
     await this.#exited;
   }
 
-  /** Ends the process and fails if it ever printed what a log must not hold. */
+  /** Asks the process to end, as a service manager would, and fails if it did not, or ever printed what it must not. */
   async stop() {
-    await this.kill();
-    this.remove();
-    this.assertCleanOutput();
+    try {
+      this.#process.kill('SIGTERM');
+      const how = await within(15_000, 'the end of the gateway after SIGTERM', this.#exited);
+      if (how !== 'SIGKILL') assert.equal(how, 0, 'how the gateway ended');
+    } finally {
+      this.remove();
+    }
+    this.#assertCleanOutput();
   }
 
-  assertCleanOutput() {
+  #assertCleanOutput() {
     const lines = this.lines.entries;
     const leaks = lines.filter(
       (line, index) => credential.test(index < this.#bannerLength ? line.replaceAll(apiKey, '') : line),
