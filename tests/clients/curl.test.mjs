@@ -3,14 +3,12 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { execFile, spawn } from 'node:child_process';
-import { createRequire } from 'node:module';
 import { after, before, describe, test } from 'node:test';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { Gateway, apiKey, wrongKey } from './gateway.mjs';
-import { Journal } from './waiting.mjs';
+import { Journal, within } from './waiting.mjs';
 
-const wscat = createRequire(import.meta.url).resolve('wscat/bin/wscat');
 const run = promisify(execFile);
 
 describe('On the command line', { timeout: 60_000 }, () => {
@@ -39,40 +37,54 @@ describe('On the command line', { timeout: 60_000 }, () => {
     };
   }
 
-  test('The example that the gateway prints at its start works as it is printed', async () => {
-    const { stdout } = await run('sh', ['-c', gateway.curlCommand], { timeout: 15_000 });
-    // The command may show headers too; the answer is the JSON at its end.
-    const answer = JSON.parse(stdout.slice(stdout.indexOf('{')));
+  test('The curl command that the gateway prints at its start publishes as it stands', async () => {
+    const { stdout } = await run('sh', ['-c', gateway.command('curl')], { timeout: 15_000 });
+    const answer = JSON.parse(stdout);
     assert.deepEqual(answer.failed, []);
     assert.deepEqual(answer.successful.map(({ index }) => index), [0]);
     assert.match(answer.successful[0].identifier, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
   });
 
-  test('wscat, subscribed to everything in the namespace, sees the event of that example', async (t) => {
-    const authorization = { 'host': new URL(gateway.url).host, 'x-api-key': apiKey };
-    const credential = `header-${Buffer.from(JSON.stringify(authorization)).toString('base64url')}`;
-    const child = spawn(
-      process.execPath,
-      [
-        ...[wscat, '--connect', `${gateway.url.replace('http', 'ws')}/event/realtime`],
-        ...['-s', 'aws-appsync-event-ws', '-s', credential, '--wait', '-1'],
-        ...['-x', JSON.stringify({ type: 'connection_init' })],
-        ...['-x', JSON.stringify({ type: 'subscribe', id: 'cat', channel: '/default/*', authorization })],
-      ],
-      { stdio: ['pipe', 'pipe', 'inherit'] }, // it ends when its standard input does
-    );
-    t.after(() => child.kill());
+  /** Runs a command line with wscat in it until the test ends, and returns a journal of the frames it prints. */
+  function listen(t, commandLine) {
+    const child = spawn('sh', ['-c', commandLine], { cwd: import.meta.dirname, stdio: ['pipe', 'pipe', 'pipe'] });
     const frames = new Journal('the frames that wscat printed');
     createInterface({ input: child.stdout }).on('line', (line) => frames.push(JSON.parse(line)));
+    child.stderr.setEncoding('utf8').on('data', (text) => t.diagnostic(text));
+    const ended = new Promise((resolve) => child.once('close', resolve));
+    t.after(async () => {
+      child.stdin.end(); // which ends wscat
+      await within(10_000, 'the end of wscat', ended);
+    });
+    return frames;
+  }
 
+  /** Publishes with the banner's curl command and asserts that it is the next thing the listener hears. */
+  async function assertHears(frames, id) {
+    await run('sh', ['-c', gateway.command('curl')], { timeout: 15_000 });
+    const published = JSON.parse(/\{.*\}/s.exec(gateway.command('curl'))[0]);
+    assert.deepEqual(await frames.next('the event'), { type: 'data', id, event: published.events[0] });
+  }
+
+  test('The wscat command that the gateway prints at its start receives what the curl command publishes', async (t) => {
+    const frames = listen(t, gateway.command('npx'));
+    const { type, id } = await frames.next('the confirmation', { deadline: 20_000 });
+    assert.equal(type, 'subscribe_success');
+    await assertHears(frames, id);
+  });
+
+  test('wscat with both subprotocols is acknowledged, kept alive and subscribed', async (t) => {
+    const authorization = { 'host': new URL(gateway.url).host, 'x-api-key': apiKey };
+    const credential = `header-${Buffer.from(JSON.stringify(authorization)).toString('base64url')}`;
+    const frames = listen(t, [
+      `exec node_modules/.bin/wscat --connect ${gateway.url.replace('http', 'ws')}/event/realtime`,
+      `-s ${credential} -s aws-appsync-event-ws --wait -1 -x '${JSON.stringify({ type: 'connection_init' })}'`,
+      `-x '${JSON.stringify({ type: 'subscribe', id: 'cat', channel: '/default/*', authorization })}'`,
+    ].join(' '));
     assert.deepEqual(await frames.next('the ack'), { type: 'connection_ack', connectionTimeoutMs: 300_000 });
     assert.deepEqual(await frames.next('the keep-alive'), { type: 'ka' });
     assert.deepEqual(await frames.next('the confirmation'), { type: 'subscribe_success', id: 'cat' });
-    await run('sh', ['-c', gateway.curlCommand], { timeout: 15_000 });
-    const { type, id, event } = await frames.next('the event');
-    assert.deepEqual([type, id], ['data', 'cat']);
-    const published = JSON.parse(/\{.*\}/s.exec(gateway.curlCommand)[0]);
-    assert.equal(event, published.events[0]);
+    await assertHears(frames, 'cat');
   });
 
   const channel = `/default/${randomUUID()}`;
