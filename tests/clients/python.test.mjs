@@ -20,7 +20,11 @@ function missing() {
   }
 }
 
-describe('In Python', { skip: missing(), timeout: 60_000 }, () => {
+const skip = missing();
+
+// A skipped suite counts for nothing, a skipped test is counted.
+if (skip) test('In Python', { skip });
+else describe('In Python', { timeout: 60_000 }, () => {
   let gateway;
   before(async () => {
     gateway = await Gateway.start();
