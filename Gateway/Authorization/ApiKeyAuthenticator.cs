@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using Fanfare.Gateway.Apis;
+using Fanfare.Gateway.Protocol;
 
 namespace Fanfare.Gateway.Authorization;
 
@@ -13,8 +14,10 @@ internal sealed class ApiKeyAuthenticator(TimeProvider timeProvider) : IAuthenti
     public AuthMode Mode => AuthMode.ApiKey;
 
     /// <inheritdoc/>
-    public ValueTask<bool> AuthenticateAsync(Api api, Credentials credentials, CancellationToken cancellationToken) =>
-        new(IsLive(api, credentials.ApiKey.Span));
+    public ValueTask<AuthDecision> AuthenticateAsync(AuthRequest request, CancellationToken cancellationToken) =>
+        new(IsLive(request.Api.Model, request.Credentials.ApiKey.Span)
+            ? AuthDecision.Grant(identity: null)
+            : AuthDecision.Refuse(ProtocolError.Unauthorized));
 
     private bool IsLive(Api api, ReadOnlySpan<byte> presented)
     {

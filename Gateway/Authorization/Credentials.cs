@@ -12,22 +12,31 @@ internal readonly struct Credentials
 {
     private static readonly JsonReaderOptions s_readerOptions = new() { MaxDepth = 8 };
 
+    private readonly ReadOnlyMemory<byte> _json;
+    private readonly IHeaderDictionary? _headers;
+
+    private Credentials(ReadOnlyMemory<byte> json, ReadOnlyMemory<byte> apiKey, ReadOnlyMemory<byte> authorization)
+    {
+        _json = json;
+        ApiKey = apiKey;
+        Authorization = authorization;
+    }
+
+    private Credentials(IHeaderDictionary headers)
+    {
+        _headers = headers;
+        ApiKey = GetBytes(headers, "x-api-key");
+        Authorization = GetBytes(headers, "Authorization");
+    }
+
     /// <summary>The <c>x-api-key</c> in UTF-8; empty where there is none.</summary>
-    public ReadOnlyMemory<byte> ApiKey { get; private init; }
+    public ReadOnlyMemory<byte> ApiKey { get; }
 
     /// <summary>The <c>Authorization</c> value in UTF-8; empty where there is none.</summary>
-    public ReadOnlyMemory<byte> Authorization { get; private init; }
-
-    /// <summary>Whether a <c>host</c> is given.</summary>
-    public bool HasHost { get; private init; }
+    public ReadOnlyMemory<byte> Authorization { get; }
 
     /// <summary>Reads the headers of an HTTP request.</summary>
-    public static Credentials FromHeaders(IHeaderDictionary headers) => new()
-    {
-        ApiKey = GetHeader(headers, "x-api-key"),
-        Authorization = GetHeader(headers, "Authorization"),
-        HasHost = headers.Host.Count > 0,
-    };
+    public static Credentials FromHeaders(IHeaderDictionary headers) => new(headers);
 
     /// <summary>Reads an authorization object, a flat map of header names and values.</summary>
     /// <param name="json">The JSON of the object; empty for none, which gives credentials that authorize nothing.</param>
@@ -52,6 +61,53 @@ internal readonly struct Credentials
         }
     }
 
+    /// <summary>The value of a header; <see langword="null"/> where it isn't there or is not a string. Cold: makes a string.</summary>
+    /// <remarks>Where a name comes several times, HTTP header values are joined by commas and the last of a JSON object counts.</remarks>
+    public string? GetHeader(string name)
+    {
+        if (_headers is not null)
+        {
+            return _headers.TryGetValue(name, out var values) ? values.ToString() : null;
+        }
+
+        foreach (var (header, value) in EnumerateHeaders())
+        {
+            if (header.Equals(name, StringComparison.OrdinalIgnoreCase))
+            {
+                return value;
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>All headers, as they are named. Cold: makes strings. They include secrets.</summary>
+    public IEnumerable<KeyValuePair<string, string>> EnumerateHeaders()
+    {
+        if (_headers is not null)
+        {
+            return _headers.Select(header => KeyValuePair.Create(header.Key, header.Value.ToString()));
+        }
+
+        if (_json.IsEmpty)
+        {
+            return [];
+        }
+
+        // Parsed before, so it is well formed; where a name comes twice the last one counts, as it did there.
+        var headers = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
+        using var document = JsonDocument.Parse(_json, new JsonDocumentOptions { MaxDepth = s_readerOptions.MaxDepth });
+        foreach (var property in document.RootElement.EnumerateObject())
+        {
+            if (property.Value.ValueKind == JsonValueKind.String)
+            {
+                headers[property.Name] = property.Value.GetString()!;
+            }
+        }
+
+        return headers;
+    }
+
     private static bool TryParseCore(ReadOnlyMemory<byte> json, out Credentials credentials)
     {
         credentials = default;
@@ -62,7 +118,6 @@ internal readonly struct Credentials
         }
 
         ReadOnlyMemory<byte> apiKey = default, authorization = default;
-        var hasHost = false;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             // Escaped names are not worth resolving: no client writes "x-api-\u006bey".
@@ -75,10 +130,6 @@ internal readonly struct Credentials
             {
                 authorization = ReadString(ref reader, json);
             }
-            else if (Ascii.EqualsIgnoreCase(name, "host"u8))
-            {
-                hasHost = ReadString(ref reader, json).Length > 0;
-            }
             else
             {
                 reader.Skip();
@@ -89,7 +140,7 @@ internal readonly struct Credentials
         {
         }
 
-        credentials = new Credentials { ApiKey = apiKey, Authorization = authorization, HasHost = hasHost };
+        credentials = new Credentials(json, apiKey, authorization);
         return true;
     }
 
@@ -111,6 +162,6 @@ internal readonly struct Credentials
         return unescaped.AsMemory(0, reader.CopyString(unescaped));
     }
 
-    private static ReadOnlyMemory<byte> GetHeader(IHeaderDictionary headers, string name) =>
+    private static ReadOnlyMemory<byte> GetBytes(IHeaderDictionary headers, string name) =>
         headers.TryGetValue(name, out var values) && values is [{ Length: > 0 } value, ..] ? Encoding.UTF8.GetBytes(value) : default;
 }

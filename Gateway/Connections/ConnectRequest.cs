@@ -48,7 +48,7 @@ internal readonly record struct ConnectRequest(bool IsProtocolOffered, Credentia
             return new ConnectRequest(true, default, ProtocolError.Unauthorized);
         }
 
-        return TryDecode(encoded, out var credentials) && credentials.HasHost
+        return TryDecode(encoded, out var credentials) && !string.IsNullOrEmpty(credentials.GetHeader("host"))
             ? new ConnectRequest(true, credentials, null)
             : new ConnectRequest(true, default, ProtocolError.MalformedConnectAuthorization);
     }

@@ -19,7 +19,7 @@ internal sealed partial class Connection
         }
 
         var error = await TrySubscribeAsync(message);
-        _services.Log.Operation(_api, _id, "EVENT_SUBSCRIBE", error);
+        _services.Log.Operation(_api, _origin.RequestId, "EVENT_SUBSCRIBE", error);
         _services.Metrics.Subscribes.Add(1, new("api", _api.Model.Id), new("outcome", GetOutcome(error)));
         if (error is not null)
         {
@@ -48,7 +48,19 @@ internal sealed partial class Connection
         }
 
         var ns = _api.FindNamespace(pattern.Namespace);
-        if (await _services.Authorizer.AuthorizeSubscribeAsync(_api, ns, credentials, _aborted) is { } refusal)
+        var decision = await _services.Authorizer.AuthorizeAsync(
+            new AuthRequest
+            {
+                Api = _api,
+                Operation = AuthOperation.Subscribe,
+                Namespace = ns,
+                Channel = text,
+                Credentials = credentials,
+                Content = SignedContent.Message(message.ChannelToken, default),
+                Origin = _origin,
+            },
+            _aborted);
+        if (decision.Error is { } refusal)
         {
             return refusal;
         }

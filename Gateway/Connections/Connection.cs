@@ -23,7 +23,7 @@ internal sealed partial class Connection
 
     private readonly ConnectionServices _services;
     private readonly ServedApi _api;
-    private readonly string _id;
+    private readonly RequestOrigin _origin;
     private readonly Stream _stream;
     private readonly ConnectionOutput _output;
     private readonly MessageReader _messages;
@@ -34,17 +34,17 @@ internal sealed partial class Connection
 
     /// <param name="services">What all connections share.</param>
     /// <param name="api">The API that the connect reached.</param>
-    /// <param name="id">An id for logs.</param>
+    /// <param name="origin">Where the upgrade came from; its id is the connection's in logs.</param>
     /// <param name="stream">The upgraded connection.</param>
     /// <param name="abort">Breaks the transport off.</param>
     /// <param name="rejection">Why the connect is refused, or <see langword="null"/>.</param>
     /// <param name="aborted">Cancelled when the transport is gone.</param>
     public Connection(
-        ConnectionServices services, ServedApi api, string id, Stream stream, Action abort, ProtocolError? rejection, CancellationToken aborted)
+        ConnectionServices services, ServedApi api, RequestOrigin origin, Stream stream, Action abort, ProtocolError? rejection, CancellationToken aborted)
     {
         _services = services;
         _api = api;
-        _id = id;
+        _origin = origin;
         _stream = stream;
         _rejection = rejection;
         _aborted = aborted;
@@ -71,7 +71,7 @@ internal sealed partial class Connection
         }
         catch (Exception e)
         {
-            _services.Log.ConnectionFailed(e, _id);
+            _services.Log.ConnectionFailed(e, _origin.RequestId);
             _output.CloseFinally(CloseReason.InternalError, CloseCode.InternalError);
         }
 
@@ -228,8 +228,8 @@ internal sealed partial class Connection
         }
 
         var result = await _services.Publisher.PublishAsync(
-            _api, message, credentials, _services.PublishErrors, _publishRate, _aborted);
-        _services.Log.Operation(_api, _id, "EVENT_PUBLISH", result.Error);
+            _api, message, new PublishSender(credentials, SignedContent.Message(message.ChannelToken, message.Events), _origin), _services.PublishErrors, _publishRate, _aborted);
+        _services.Log.Operation(_api, _origin.RequestId, "EVENT_PUBLISH", result.Error);
         if (result.Error is { } error)
         {
             _output.Send(ServerMessages.PublishError(message.Id.Span, error));

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using Fanfare.Gateway.Apis;
+using Fanfare.Gateway.Authorization;
 using Fanfare.Gateway.Protocol;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
@@ -49,7 +50,8 @@ internal sealed class RealtimeEndpoint(ApiDirectory apis, ConnectionServices ser
         var began = services.TimeProvider.GetTimestamp();
         var api = apis.Find(HostNames.WithoutPort(context.Request.Headers.Host));
         var request = ConnectRequest.Read(context.Request);
-        var rejection = request.Error ?? await AuthorizeAsync(api, request, context.RequestAborted);
+        var origin = new RequestOrigin(requestId, context.Connection.RemoteIpAddress, context.Request.Headers);
+        var rejection = request.Error ?? await AuthorizeAsync(api, request, origin, context.RequestAborted);
         services.Log.Operation(api, requestId, "EVENT_CONNECT", rejection);
         services.Metrics.Connects.Add(1, new("api", api.Model.Id), new("outcome", rejection is null ? "success" : "client_error"));
 
@@ -63,7 +65,7 @@ internal sealed class RealtimeEndpoint(ApiDirectory apis, ConnectionServices ser
         await using var stream = await AcceptAsync(context, connect, key);
         services.Metrics.HandshakeDuration.Record(
             services.TimeProvider.GetElapsedTime(began).TotalSeconds, api.Metrics.Tags);
-        var connection = new Connection(services, api, requestId, stream, context.Abort, rejection, context.RequestAborted);
+        var connection = new Connection(services, api, origin, stream, context.Abort, rejection, context.RequestAborted);
         await connection.RunAsync();
     }
 
@@ -113,7 +115,8 @@ internal sealed class RealtimeEndpoint(ApiDirectory apis, ConnectionServices ser
         Convert.ToBase64String(SHA1.HashData(Encoding.ASCII.GetBytes(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")));
 #pragma warning restore CA5350
 
-    private async ValueTask<ProtocolError?> AuthorizeAsync(ServedApi api, ConnectRequest request, CancellationToken cancellationToken)
+    private async ValueTask<ProtocolError?> AuthorizeAsync(
+        ServedApi api, ConnectRequest request, RequestOrigin origin, CancellationToken cancellationToken)
     {
         if (api.ConnectRate is { } rate && !rate.TryTake())
         {
@@ -121,8 +124,21 @@ internal sealed class RealtimeEndpoint(ApiDirectory apis, ConnectionServices ser
         }
 
         var max = services.Limits.ConnectionsMax;
-        return max > 0 && services.FanOut.ConnectionCount >= max
-            ? ProtocolError.ConnectLimitExceeded
-            : await services.Authorizer.AuthorizeConnectAsync(api, request.Credentials, cancellationToken);
+        if (max > 0 && services.FanOut.ConnectionCount >= max)
+        {
+            return ProtocolError.ConnectLimitExceeded;
+        }
+
+        var decision = await services.Authorizer.AuthorizeAsync(
+            new AuthRequest
+            {
+                Api = api,
+                Operation = AuthOperation.Connect,
+                Credentials = request.Credentials,
+                Content = SignedContent.Connect,
+                Origin = origin,
+            },
+            cancellationToken);
+        return decision.Error;
     }
 }

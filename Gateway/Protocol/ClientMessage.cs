@@ -49,6 +49,9 @@ internal readonly struct ClientMessage
     /// <summary>The channel or pattern, escapes resolved; <see langword="null"/> where there is none.</summary>
     public ReadOnlyMemory<byte>? Channel { get; private init; }
 
+    /// <summary>The JSON string token that <see cref="Channel"/> was read from, quotes and escapes as sent; empty where there is none.</summary>
+    public ReadOnlyMemory<byte> ChannelToken { get; private init; }
+
     /// <summary>The JSON of <c>events</c>, whatever its type; empty where there is none.</summary>
     public ReadOnlyMemory<byte> Events { get; private init; }
 
@@ -87,7 +90,7 @@ internal readonly struct ClientMessage
         }
 
         var type = ClientMessageType.Unknown;
-        ReadOnlyMemory<byte> id = default, events = default, authorization = default;
+        ReadOnlyMemory<byte> id = default, channelToken = default, events = default, authorization = default;
         ReadOnlyMemory<byte>? channel = null;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
@@ -104,6 +107,7 @@ internal readonly struct ClientMessage
             else if (reader.ValueTextEquals("channel"u8))
             {
                 channel = ReadString(ref reader, json);
+                channelToken = channel is null ? default : json[(int)reader.TokenStartIndex..(int)reader.BytesConsumed];
             }
             else if (reader.ValueTextEquals("events"u8))
             {
@@ -129,6 +133,7 @@ internal readonly struct ClientMessage
             Type = type,
             Id = IsValidId(id.Span) ? id : default,
             Channel = channel,
+            ChannelToken = channelToken,
             Events = events,
             Authorization = authorization,
         };

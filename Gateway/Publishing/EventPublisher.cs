@@ -17,6 +17,12 @@ internal readonly record struct PublishResult(ProtocolError? Error, EventBatch? 
     public static implicit operator PublishResult(ProtocolError error) => new(error, null, null);
 }
 
+/// <summary>Who sent a publish, and how that can be verified.</summary>
+/// <param name="Credentials">The request's own credentials.</param>
+/// <param name="Content">What a signature covers.</param>
+/// <param name="Origin">Where the request comes from.</param>
+internal readonly record struct PublishSender(Credentials Credentials, SignedContent Content, RequestOrigin Origin);
+
 /// <summary>The one path that publishes take, over HTTP and WebSocket: check the channel, authorize, check the events, route.</summary>
 /// <remarks>Safe for concurrent use.</remarks>
 internal sealed class EventPublisher(
@@ -27,15 +33,15 @@ internal sealed class EventPublisher(
     /// <summary>Publishes.</summary>
     /// <param name="api">The API that the request reached.</param>
     /// <param name="message">The request: its channel and events.</param>
-    /// <param name="credentials">The request's own credentials.</param>
+    /// <param name="sender">Who sent it.</param>
     /// <param name="errors">The texts of the protocol that the request came by.</param>
     /// <param name="rate">The limit on the connection's publishes, or <see langword="null"/>.</param>
     /// <param name="cancellationToken">Ends the wait when the publisher is gone.</param>
     public async ValueTask<PublishResult> PublishAsync(
-        ServedApi api, ClientMessage message, Credentials credentials, PublishErrors errors, RateLimit? rate,
+        ServedApi api, ClientMessage message, PublishSender sender, PublishErrors errors, RateLimit? rate,
         CancellationToken cancellationToken)
     {
-        var result = await PublishCoreAsync(api, message, credentials, errors, rate, cancellationToken);
+        var result = await PublishCoreAsync(api, message, sender, errors, rate, cancellationToken);
         if (result.Error is { } error)
         {
             metrics.PublishErrors.Add(1, new("api", api.Model.Id), new("type", error.ErrorType), new("protocol", errors.Protocol));
@@ -50,7 +56,7 @@ internal sealed class EventPublisher(
     }
 
     private async ValueTask<PublishResult> PublishCoreAsync(
-        ServedApi api, ClientMessage message, Credentials credentials, PublishErrors errors, RateLimit? rate,
+        ServedApi api, ClientMessage message, PublishSender sender, PublishErrors errors, RateLimit? rate,
         CancellationToken cancellationToken)
     {
         if (message.Channel is not { } text)
@@ -64,7 +70,19 @@ internal sealed class EventPublisher(
         }
 
         var ns = api.FindNamespace(channel.Namespace);
-        if (await authorizer.AuthorizePublishAsync(api, ns, credentials, cancellationToken) is { } refusal)
+        var decision = await authorizer.AuthorizeAsync(
+            new AuthRequest
+            {
+                Api = api,
+                Operation = AuthOperation.Publish,
+                Namespace = ns,
+                Channel = text,
+                Credentials = sender.Credentials,
+                Content = sender.Content,
+                Origin = sender.Origin,
+            },
+            cancellationToken);
+        if (decision.Error is { } refusal)
         {
             return refusal;
         }

@@ -42,7 +42,7 @@ internal sealed class PublishEndpoint(
         ProtocolError? error;
         try
         {
-            error = await AnswerAsync(context, api);
+            error = await AnswerAsync(context, api, requestId);
         }
         catch (Exception e) when (e is OperationCanceledException or IOException && context.RequestAborted.IsCancellationRequested)
         {
@@ -132,7 +132,7 @@ internal sealed class PublishEndpoint(
         }
     }
 
-    private async Task<ProtocolError?> AnswerAsync(HttpContext context, ServedApi api)
+    private async Task<ProtocolError?> AnswerAsync(HttpContext context, ServedApi api, Guid requestId)
     {
         if (!HttpMethods.IsPost(context.Request.Method))
         {
@@ -156,7 +156,7 @@ internal sealed class PublishEndpoint(
             // Nearly every body arrives in one piece and is read where it lies.
             var json = body.IsSingleSegment ? body.First : (rented = CopyToRented(body)).AsMemory(0, (int)body.Length);
             api.Metrics.Received(json.Length);
-            return await PublishAsync(context, api, json);
+            return await PublishAsync(context, api, requestId, json);
         }
         finally
         {
@@ -195,7 +195,7 @@ internal sealed class PublishEndpoint(
         return rented;
     }
 
-    private async Task<ProtocolError?> PublishAsync(HttpContext context, ServedApi api, ReadOnlyMemory<byte> json)
+    private async Task<ProtocolError?> PublishAsync(HttpContext context, ServedApi api, Guid requestId, ReadOnlyMemory<byte> json)
     {
         if (json.IsEmpty)
         {
@@ -207,8 +207,12 @@ internal sealed class PublishEndpoint(
             return s_malformedBody;
         }
 
-        var credentials = Credentials.FromHeaders(context.Request.Headers);
-        var result = await publisher.PublishAsync(api, message, credentials, _errors, rate: null, context.RequestAborted);
+        var headers = context.Request.Headers;
+        var sender = new PublishSender(
+            Credentials.FromHeaders(headers),
+            SignedContent.HttpPublish(json, context.Request.QueryString.Value?.TrimStart('?') ?? ""),
+            new RequestOrigin(requestId.ToString(), context.Connection.RemoteIpAddress, headers));
+        var result = await publisher.PublishAsync(api, message, sender, _errors, rate: null, context.RequestAborted);
         if (result.Error is { } error)
         {
             return error;
