@@ -17,42 +17,48 @@ internal sealed class RealtimeEndpoint(ApiDirectory apis, ConnectionServices ser
 {
     private const string WebSocketVersion = "13";
 
+    private static readonly ProtocolError s_upgradeRequired =
+        new("BadRequestException", "This path takes WebSocket upgrades (RFC 6455, version 13)", StatusCodes.Status426UpgradeRequired);
+
+    private static readonly ProtocolError s_malformedUpgrade =
+        new("BadRequestException", "The WebSocket upgrade is malformed", StatusCodes.Status400BadRequest);
+
     /// <summary>Answers one request to <c>/event/realtime</c>; for an upgrade, returns when the WebSocket has ended.</summary>
     public async Task HandleAsync(HttpContext context)
     {
         var response = context.Response;
-        var requestId = Guid.NewGuid().ToString();
-        response.Headers["x-amzn-RequestId"] = requestId;
+        var requestId = Guid.NewGuid();
+        HttpReply.AddHeaders(response.Headers, requestId);
         var connect = context.Features.Get<IHttpExtendedConnectFeature>() is { IsExtendedConnect: true, Protocol: "websocket" } extended
             ? extended
             : null;
         if (connect is null && context.Features.Get<IHttpUpgradeFeature>() is not { IsUpgradableRequest: true })
         {
-            response.StatusCode = StatusCodes.Status426UpgradeRequired;
             response.Headers.Upgrade = "websocket";
+            await HttpReply.WriteErrorAsync(response, s_upgradeRequired);
             return;
         }
 
         if (context.Request.Headers.SecWebSocketVersion != WebSocketVersion)
         {
-            response.StatusCode = StatusCodes.Status426UpgradeRequired;
             response.Headers.SecWebSocketVersion = WebSocketVersion;
+            await HttpReply.WriteErrorAsync(response, s_upgradeRequired);
             return;
         }
 
         var key = context.Request.Headers.SecWebSocketKey.ToString();
         if (connect is null && (!IsWebSocketUpgrade(context.Request.Headers) || !IsValidKey(key)))
         {
-            response.StatusCode = StatusCodes.Status400BadRequest;
+            await HttpReply.WriteErrorAsync(response, s_malformedUpgrade);
             return;
         }
 
         var began = services.TimeProvider.GetTimestamp();
         var api = apis.Find(HostNames.WithoutPort(context.Request.Headers.Host));
         var request = ConnectRequest.Read(context.Request);
-        var origin = new RequestOrigin(requestId, context.Connection.RemoteIpAddress, context.Request.Headers);
+        var origin = new RequestOrigin(requestId.ToString(), context.Connection.RemoteIpAddress, context.Request.Headers);
         var rejection = request.Error ?? await AuthorizeAsync(api, request, origin, context.RequestAborted);
-        services.Log.Operation(api, requestId, "EVENT_CONNECT", rejection);
+        services.Log.Operation(api, origin.RequestId, "EVENT_CONNECT", rejection);
         services.Metrics.Connects.Add(1, new("api", api.Model.Id), new("outcome", rejection is null ? "success" : "client_error"));
 
         LiftRequestLimits(context.Features);

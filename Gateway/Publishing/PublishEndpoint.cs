@@ -27,7 +27,8 @@ internal sealed class PublishEndpoint(
     /// <summary>Answers one request to <c>/event</c>.</summary>
     public async Task HandleAsync(HttpContext context)
     {
-        AddCorsHeaders(context.Response.Headers);
+        var requestId = Guid.NewGuid();
+        HttpReply.AddHeaders(context.Response.Headers, requestId);
         if (HttpMethods.IsOptions(context.Request.Method))
         {
             AddPreflightHeaders(context.Response.Headers);
@@ -36,8 +37,6 @@ internal sealed class PublishEndpoint(
         }
 
         var began = timeProvider.GetTimestamp();
-        var requestId = Guid.NewGuid();
-        context.Response.Headers["x-amzn-RequestId"] = requestId.ToString();
         var api = apis.Find(HostNames.WithoutPort(context.Request.Headers.Host));
         ProtocolError? error;
         try
@@ -61,7 +60,7 @@ internal sealed class PublishEndpoint(
 
         if (error is not null)
         {
-            await WriteErrorAsync(context, error);
+            await HttpReply.WriteErrorAsync(context.Response, error);
         }
 
         var elapsed = timeProvider.GetElapsedTime(began);
@@ -73,15 +72,8 @@ internal sealed class PublishEndpoint(
     /// <summary>Answers requests to paths that do not exist.</summary>
     public static Task HandleUnknownPathAsync(HttpContext context)
     {
-        AddCorsHeaders(context.Response.Headers);
-        context.Response.Headers["x-amzn-RequestId"] = Guid.NewGuid().ToString();
-        return WriteErrorAsync(context, s_unknownPath);
-    }
-
-    private static void AddCorsHeaders(IHeaderDictionary headers)
-    {
-        headers.AccessControlAllowOrigin = "*";
-        headers.AccessControlExposeHeaders = "x-amzn-RequestId, x-amzn-errortype";
+        HttpReply.AddHeaders(context.Response.Headers, Guid.NewGuid());
+        return HttpReply.WriteErrorAsync(context.Response, s_unknownPath);
     }
 
     private static void AddPreflightHeaders(IHeaderDictionary headers)
@@ -92,50 +84,11 @@ internal sealed class PublishEndpoint(
         headers.AccessControlMaxAge = "86400";
     }
 
-    private static async Task WriteErrorAsync(HttpContext context, ProtocolError error)
-    {
-        var response = context.Response;
-        response.StatusCode = error.Status;
-        response.ContentType = "application/json";
-        response.Headers["x-amzn-errortype"] = error.ErrorType;
-        if (error.Status == StatusCodes.Status405MethodNotAllowed)
-        {
-            response.Headers.Allow = "POST, OPTIONS";
-        }
-
-        // Amplify shows a top-level message and doesn't look into errors.
-        var builder = new FrameBuilder(64 + (2 * error.Json.Length));
-        builder.Append("{\"errors\":["u8);
-        builder.Append(error.Json);
-        builder.Append("]"u8);
-        if (error.Message is { } message)
-        {
-            builder.Append(",\"message\":\""u8);
-            builder.Append(System.Text.Json.JsonEncodedText.Encode(message, System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping).EncodedUtf8Bytes);
-            builder.Append("\""u8);
-        }
-
-        builder.Append("}"u8);
-        await WriteBodyAsync(response, builder.CompletePayload());
-    }
-
-    private static async Task WriteBodyAsync(HttpResponse response, PooledFrame body)
-    {
-        try
-        {
-            response.ContentLength = body.Length;
-            await response.Body.WriteAsync(body.Array.AsMemory(body.Offset, body.Length), response.HttpContext.RequestAborted);
-        }
-        finally
-        {
-            body.Return();
-        }
-    }
-
     private async Task<ProtocolError?> AnswerAsync(HttpContext context, ServedApi api, Guid requestId)
     {
         if (!HttpMethods.IsPost(context.Request.Method))
         {
+            context.Response.Headers.Allow = "POST, OPTIONS";
             return s_methodNotAllowed;
         }
 
@@ -221,8 +174,7 @@ internal sealed class PublishEndpoint(
         var events = result.Events!;
         try
         {
-            context.Response.ContentType = "application/json";
-            await WriteBodyAsync(context.Response, PublishReply.EncodeBody(events));
+            await HttpReply.WriteBodyAsync(context.Response, PublishReply.EncodeBody(events));
             return null;
         }
         finally

@@ -47,12 +47,14 @@ export class Gateway {
    * Starts a gateway and returns once it has said where it listens, shown its example, and answers `/health`.
    * @param {object} options
    * @param {{cert: string, key: string}} [options.tls] Files of a certificate; the gateway then listens with TLS as well.
+   * @param {string} [options.host] Where it listens.
+   * @param {number} [options.port] The port; 0 takes any free one, which `localhost` can't, since it means two addresses.
    * @param {string[]} [options.args] More arguments.
    */
-  static async start({ tls, args = [] } = {}) {
+  static async start({ tls, host = '127.0.0.1', port = 0, args = [] } = {}) {
     const gateway = new Gateway();
     try {
-      await gateway.#start(tls, args);
+      await gateway.#start(tls, `http://${host}:${port}`, args);
       return gateway;
     } catch (error) {
       gateway.remove();
@@ -61,17 +63,17 @@ export class Gateway {
     }
   }
 
-  async #start(tls, args) {
+  async #start(tls, address, args) {
     assert.ok(existsSync(program), `There is no ${program}: build the gateway first (dotnet build Gateway -c Release).`);
     this.#dataDirectory = mkdtempSync(join(tmpdir(), 'fanfare-clients-'));
     const addresses = tls
       ? [
-          '--Kestrel:Endpoints:Http:Url=http://127.0.0.1:0',
+          `--Kestrel:Endpoints:Http:Url=${address}`,
           '--Kestrel:Endpoints:Https:Url=https://127.0.0.1:0',
           `--Kestrel:Endpoints:Https:Certificate:Path=${tls.cert}`,
           `--Kestrel:Endpoints:Https:Certificate:KeyPath=${tls.key}`,
         ]
-      : ['--urls', 'http://127.0.0.1:0'];
+      : ['--urls', address];
     this.#process = spawn(
       'dotnet',
       [program, ...addresses, '--api-key', apiKey, '--data', this.#dataDirectory, ...args],

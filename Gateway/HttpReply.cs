@@ -1,0 +1,54 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Fanfare.Gateway.Protocol;
+
+namespace Fanfare.Gateway;
+
+/// <summary>Writes HTTP answers in the protocol's shape: the headers of every answer, and errors.</summary>
+internal static class HttpReply
+{
+    /// <summary>Adds what every answer carries: the request's id, and that pages of all origins may read it.</summary>
+    public static void AddHeaders(IHeaderDictionary headers, Guid requestId)
+    {
+        headers["x-amzn-RequestId"] = requestId.ToString();
+        headers.AccessControlAllowOrigin = "*";
+        headers.AccessControlExposeHeaders = "x-amzn-RequestId, x-amzn-errortype";
+    }
+
+    /// <summary>Answers with an error.</summary>
+    public static async Task WriteErrorAsync(HttpResponse response, ProtocolError error)
+    {
+        response.StatusCode = error.Status;
+        response.Headers["x-amzn-errortype"] = error.ErrorType;
+
+        // Amplify shows a top-level message and doesn't look into errors.
+        var builder = new FrameBuilder(64 + (2 * error.Json.Length));
+        builder.Append("{\"errors\":["u8);
+        builder.Append(error.Json);
+        builder.Append("]"u8);
+        if (error.Message is { } message)
+        {
+            builder.Append(",\"message\":\""u8);
+            builder.Append(JsonEncodedText.Encode(message, JavaScriptEncoder.UnsafeRelaxedJsonEscaping).EncodedUtf8Bytes);
+            builder.Append("\""u8);
+        }
+
+        builder.Append("}"u8);
+        await WriteBodyAsync(response, builder.CompletePayload());
+    }
+
+    /// <summary>Answers with a JSON body, whose memory is given back.</summary>
+    public static async Task WriteBodyAsync(HttpResponse response, PooledFrame body)
+    {
+        try
+        {
+            response.ContentType = "application/json";
+            response.ContentLength = body.Length;
+            await response.Body.WriteAsync(body.Array.AsMemory(body.Offset, body.Length), response.HttpContext.RequestAborted);
+        }
+        finally
+        {
+            body.Return();
+        }
+    }
+}

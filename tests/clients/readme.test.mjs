@@ -1,0 +1,56 @@
+// The README's own words: its Amplify program receives what its curl line publishes.
+
+import { spawn } from 'node:child_process';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { test } from 'node:test';
+import assert from 'node:assert/strict';
+import { createInterface } from 'node:readline';
+import { Gateway, apiKey } from './gateway.mjs';
+import { createServer } from 'node:net';
+import { Journal, within } from './waiting.mjs';
+
+const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+
+/** The only code block of a language that holds a text, adapted to this gateway's port and key. */
+function snippet(language, holding, gateway) {
+  const blocks = [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)].filter(([, name, text]) => name === language && text.includes(holding));
+  assert.equal(blocks.length, 1, `one ${language} block with ${holding}`);
+  return blocks[0][2].replaceAll('localhost:8080', `localhost:${gateway.port}`).replaceAll('da2-...', apiKey);
+}
+
+function findFreePort() {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject);
+    server.listen(0, 'localhost', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+test('The README\'s Amplify program shows the event that the README\'s curl line publishes', { timeout: 60_000 }, async (t) => {
+  const gateway = await Gateway.start({ host: 'localhost', port: await findFreePort() });
+  // Beside the packages, where its imports resolve.
+  const program = new URL(`hello-${process.pid}.mjs`, import.meta.url);
+  writeFileSync(program, snippet('js', 'hello.mjs', gateway));
+  const child = spawn('node', [program.pathname], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(async () => {
+    child.kill();
+    rmSync(program);
+    await gateway.stop();
+  });
+  const printed = new Journal('what the program printed');
+  createInterface({ input: child.stdout }).on('line', (line) => printed.push(line));
+
+  // The program says nothing when it is subscribed, so publish until it shows an event, as a person would paste again.
+  const curl = snippet('sh', 'curl ', gateway);
+  const shown = printed.until('an event', (line) => line.includes('Hello'), { deadline: 30_000 });
+  let isShown = false;
+  shown.then(() => (isShown = true), () => (isShown = true));
+  while (!isShown) {
+    const publisher = spawn('sh', ['-c', curl], { stdio: 'ignore' });
+    assert.equal(await within(10_000, 'the end of curl', new Promise((resolve) => publisher.once('close', resolve))), 0);
+    await Promise.race([shown.catch(() => {}), new Promise((resolve) => setTimeout(resolve, 200))]);
+  }
+  await shown;
+});
