@@ -13,6 +13,12 @@ internal sealed class ApiKeyReader(TemplateSet set)
     private static readonly TimeSpan s_defaultLife = TimeSpan.FromDays(7);
     private static readonly TimeSpan s_lifeMax = TimeSpan.FromDays(365);
 
+    /// <summary>What a key must be, since it travels in a header.</summary>
+    public const string UsableRule = "must be printable ASCII without spaces";
+
+    /// <summary>Whether a text can be a key.</summary>
+    public static bool IsUsable(string value) => value.Length > 0 && value.All(c => c is >= '!' and <= '~');
+
     /// <summary>Reads a key into the API it belongs to.</summary>
     public void Read(TemplateEvaluator stack, TemplateResource resource, Func<PropertyReader, ApiDraft?> findOwner)
     {
@@ -24,11 +30,11 @@ internal sealed class ApiKeyReader(TemplateSet set)
         if (!draft.Settings.ProvidedModes.Includes(AuthMode.ApiKey))
             properties.Warn("ApiId", "the API has no provider for API_KEY, so this key opens nothing");
         var value = stack.GetKeyValue(resource);
-        if (value.Length == 0 || value.Any(c => c is < '!' or > '~'))
-            properties.Error("ApiKeyId", "the configured key must be printable ASCII without spaces"); // It travels in a header.
-        else if (draft.Keys.Any(key => key.Value == value))
-            properties.Error("ApiKeyId", "the configured key is that of another key of the API");
+        if (!IsUsable(value)) Error($"the configured key {UsableRule}");
+        else if (draft.Keys.Any(key => key.Value == value)) Error("the configured key is that of another key of the API");
         else draft.Keys.Add(new ApiKey { Value = value, Description = description, Expires = expires });
+
+        void Error(string message) => set.Diagnostics.Error(stack.Stack.File, resource.Line, resource.Site, message);
     }
 
     private DateTimeOffset ReadExpires(PropertyReader properties)

@@ -86,7 +86,7 @@ internal sealed partial class ChannelNamespaceReader(TemplateSet set)
         var invokeType = integration.Object("LambdaConfig", false, "InvokeType")?.Word("InvokeType", ["REQUEST_RESPONSE", "EVENT"]);
         if (draft is not null && source is not null && !draft.DataSources.ContainsKey(source))
         {
-            var known = draft.DataSources.Count == 0 ? "it has none" : $"it has {string.Join(", ", draft.DataSources.Keys.Order())}";
+            var known = draft.DataSources.Count == 0 ? "it has none" : $"it has {string.Join(", ", draft.DataSources.Values.Select(known => known.Shown).Order())}";
             integration.Error("DataSourceName",
                 $"{integration.Text("DataSourceName")!.Describe()} is no data source of the API; {ScalarNode.Shorten(known)}");
         }
@@ -94,9 +94,9 @@ internal sealed partial class ChannelNamespaceReader(TemplateSet set)
         {
             integration.Error("DataSourceName", "DIRECT needs a Lambda data source");
         }
-        else if (isDirect && draft is not null && draft.DataSources[source!] != DataSourceReader.LambdaType)
+        else if (isDirect && draft is not null && draft.DataSources[source!].Type != DataSourceReader.LambdaType)
         {
-            integration.Error("DataSourceName", $"DIRECT needs a Lambda data source, and this one is {draft.DataSources[source!]}");
+            integration.Error("DataSourceName", $"DIRECT needs a Lambda data source, and this one is {draft.DataSources[source!].Type}");
         }
 
         return new HandlerConfig { IsDirect = isDirect, DataSourceName = source, IsEventInvoke = invokeType == "EVENT" };

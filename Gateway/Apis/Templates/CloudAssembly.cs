@@ -51,8 +51,13 @@ internal static class CloudAssembly
                 }
 
                 // The manifest is as little trusted as the template: it must not make us read files elsewhere.
-                var full = Path.GetFullPath(Path.Combine(folder, path));
-                if (full.StartsWith(folder + Path.DirectorySeparatorChar, StringComparison.Ordinal)) return full;
+                if (!path.Contains('\0', StringComparison.Ordinal))
+                {
+                    var full = Path.GetFullPath(Path.Combine(folder, path));
+                    var relative = Path.GetRelativePath(folder, full);
+                    if (!Path.IsPathRooted(relative) && relative is not "." && relative.Split(Path.DirectorySeparatorChar)[0] != "..") return full;
+                }
+
                 error = $"names '{shown}', which the asset manifest places outside its own folder";
                 return null;
             }

@@ -12,8 +12,8 @@ internal sealed class ApiDraft(ApiIdentity identity)
     /// <summary>The settings of the API's own resource.</summary>
     public ApiSettings Settings { get; set; } = ApiSettings.Empty;
 
-    /// <summary>The data sources' types by name.</summary>
-    public Dictionary<string, string> DataSources { get; } = new(StringComparer.Ordinal);
+    /// <summary>The data sources' types by name, with the name as messages may show it.</summary>
+    public Dictionary<string, (string Type, string Shown)> DataSources { get; } = new(StringComparer.Ordinal);
 
     /// <summary>The namespaces by name.</summary>
     public Dictionary<string, ChannelNamespace> Namespaces { get; } = new(StringComparer.Ordinal);
@@ -49,9 +49,12 @@ internal sealed partial class EventApiReader
             var settings = new ApiSettingsReader(_set).Read(identity);
             var draft = new ApiDraft(identity) { Settings = settings };
             _drafts.Add(draft);
-            if (!ApiId().IsMatch(identity.Id))
-                Error(identity.Stack, identity.Resource, $"the configured ApiId {Quote(identity.Id)} must be 1 to 63 lower-case letters and digits");
-            else if (!_byId.TryAdd(identity.Id, draft)) ReportSameId(identity, _byId[identity.Id].Identity);
+            if (!_byId.TryAdd(identity.Id, draft)) ReportSameId(identity, _byId[identity.Id].Identity);
+            else if (!ApiId().IsMatch(identity.Id))
+            {
+                Error(identity.Stack, identity.Resource,
+                    $"the configured ApiId {Quote(identity.Id)} must be 1 to 63 lower-case letters, digits and inner hyphens");
+            }
         }
 
         // Handler configurations name data sources, so those go first.
@@ -109,6 +112,8 @@ internal sealed partial class EventApiReader
     private void AddOverrideKey()
     {
         if (string.IsNullOrWhiteSpace(_set.Options.ApiKeyOverride) || _drafts.Count == 0 || _drafts[0].Keys.Count > 0) return;
+        if (!ApiKeyReader.IsUsable(_set.Options.ApiKeyOverride))
+            _set.Diagnostics.Error("configuration", null, default, $"the API key {ApiKeyReader.UsableRule}");
         _drafts[0].Keys.Add(new ApiKey { Value = _set.Options.ApiKeyOverride, Description = "from the configuration" });
     }
 

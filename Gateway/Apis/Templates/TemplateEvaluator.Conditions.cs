@@ -62,8 +62,7 @@ internal sealed partial class TemplateEvaluator
     {
         var value = Evaluate(node, site);
         if (value is null or ScalarNode) return (value as ScalarNode)?.Text;
-        var json = value.ToJson();
-        CheckLength(json.Length, node, site);
-        return json;
+        CheckLength(value.TextLength, node, site);
+        return value.ToJson();
     }
 }

@@ -13,7 +13,7 @@ internal sealed partial class TemplateEvaluator
         var argument = entry.Value;
         switch (entry.Key)
         {
-            case "Ref": return Ref(Text(argument, site).Text, argument, site);
+            case "Ref": return Ref(Name(argument, site), argument, site);
             case "Fn::GetAtt": return GetAtt(argument, site);
             case "Fn::Sub": return Sub(argument, site);
             case "Fn::Join": return Join(call, Arguments(entry, 2, 2, "[delimiter, list]", site), site);
@@ -30,6 +30,7 @@ internal sealed partial class TemplateEvaluator
                 WarnWithoutLanguageExtensions(entry, site);
                 var value = Evaluate(argument, site);
                 if (value is not (MapNode or ListNode)) throw Fault(argument, site, $"{entry.Key} takes a map or a list");
+                CheckLength(value.TextLength, argument, site); // Before the text is built: a list may hold one long text many times.
                 return Produce(value.ToJson(), call, site, value.Sensitivity);
             case "Fn::Length":
                 WarnWithoutLanguageExtensions(entry, site);
@@ -49,7 +50,7 @@ internal sealed partial class TemplateEvaluator
         switch (argument)
         {
             case ListNode { Items: [var resource, var attribute] }:
-                return GetAttribute(Text(resource, site).Text, Text(attribute, site).Text, argument, site);
+                return GetAttribute(Name(resource, site), Name(attribute, site), argument, site);
             case ScalarNode { Text: var text } when text.IndexOf('.', StringComparison.Ordinal) is > 0 and var dot && dot < text.Length - 1:
                 return GetAttribute(text[..dot], text[(dot + 1)..], argument, site);
             default:
@@ -162,11 +163,11 @@ internal sealed partial class TemplateEvaluator
 
     private ScalarNode ImportValue(TemplateNode argument, TemplateSite site)
     {
-        var name = Text(argument, site);
+        var name = Name(argument, site);
         if (_set.Exports is not { } exports) throw Fault(argument, site, "Fn::ImportValue cannot be part of an export's name");
-        if (exports.TryGetValue(name.Text, out var export))
+        if (exports.TryGetValue(name, out var export))
         {
-            Enter($"export {ScalarNode.Shorten(name.Text)}", argument, site);
+            Enter($"export {ScalarNode.Shorten(name)}", argument, site);
             try
             {
                 return export.Evaluate();
@@ -177,9 +178,9 @@ internal sealed partial class TemplateEvaluator
             }
         }
 
-        return _set.Options.Exports.TryGetValue(name.Text, out var configured)
+        return _set.Options.Exports.TryGetValue(name, out var configured)
             ? new ScalarNode(configured, argument.Line)
-            : throw Fault(argument, site, $"nothing exports {name.Describe()}: load the template that does, or configure the export's value");
+            : throw Fault(argument, site, $"nothing exports '{ScalarNode.Shorten(name)}': load the template that does, or configure the export's value");
     }
 
     /// <summary>The items of a list-valued argument, each reduced, without those that are <c>AWS::NoValue</c>.</summary>
@@ -188,6 +189,11 @@ internal sealed partial class TemplateEvaluator
         if (Reduce(argument, site) is not ListNode list) throw Fault(argument, site, $"{function} takes a list, found {argument.Describe()}");
         return [.. list.Items.Select(item => Reduce(item, site)).OfType<TemplateNode>()];
     }
+
+    /// <summary>A text that names something, and so appears in messages.</summary>
+    private string Name(TemplateNode argument, TemplateSite site) => Text(argument, site) is { Sensitivity: Sensitivity.Open } name
+        ? name.Text
+        : throw Fault(argument, site, "a name must not come from a secret");
 
     private IReadOnlyList<TemplateNode> Arguments(MapEntry call, int min, int max, string shape, TemplateSite site) =>
         call.Value is ListNode list && list.Items.Count >= min && list.Items.Count <= max

@@ -24,6 +24,9 @@ internal abstract class TemplateNode(int line)
     /// <summary>The most sensitive part of the node.</summary>
     public abstract Sensitivity Sensitivity { get; }
 
+    /// <summary>How much text the node holds, keys included: about what its JSON is long.</summary>
+    public abstract long TextLength { get; }
+
     /// <summary>Formats the node as compact JSON; plain scalars that look like JSON numbers or booleans become that.</summary>
     public string ToJson()
     {
@@ -79,6 +82,9 @@ internal sealed class ScalarNode(string text, int line, ScalarKind kind = Scalar
 
     /// <inheritdoc/>
     public override Sensitivity Sensitivity { get; } = sensitivity;
+
+    /// <inheritdoc/>
+    public override long TextLength => Text.Length;
 
     /// <inheritdoc/>
     public override string Describe()
@@ -139,6 +145,9 @@ internal sealed class ListNode(IReadOnlyList<TemplateNode> items, int line) : Te
     public override string Describe() => "a list";
 
     /// <inheritdoc/>
+    public override long TextLength => Items.Sum(item => item.TextLength);
+
+    /// <inheritdoc/>
     protected internal override void WriteJson(Utf8JsonWriter writer)
     {
         writer.WriteStartArray();
@@ -171,6 +180,9 @@ internal sealed class MapNode : TemplateNode
 
     /// <inheritdoc/>
     public override Sensitivity Sensitivity => Entries.Count == 0 ? Sensitivity.Open : Entries.Max(entry => entry.Value.Sensitivity);
+
+    /// <inheritdoc/>
+    public override long TextLength => Entries.Sum(entry => entry.Key.Length + entry.Value.TextLength);
 
     /// <summary>Finds an entry.</summary>
     public bool TryGet(string key, out MapEntry entry) => _byKey.TryGetValue(key, out entry);

@@ -69,7 +69,7 @@ internal sealed record TemplateSource(string File, string StackName, MapNode Roo
         error = "";
         try
         {
-            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
+            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
             using var content = new MemoryStream();
             var buffer = new byte[16 * 1024];
 

@@ -21,6 +21,7 @@ public sealed class CloudAssemblyTests : IDisposable
     [Theory]
     [InlineData("""{"path": "asset.1", "packaging": "zip"}""", "names 's3://b-us-east-1/dir/code.js', which is a folder to be zipped; handler code is one JavaScript file")]
     [InlineData("""{"path": "../asset.js", "packaging": "file"}""", "names 's3://b-us-east-1/dir/code.js', which the asset manifest places outside its own folder")]
+    [InlineData("""{"path": "a\u0000b", "packaging": "file"}""", "names 's3://b-us-east-1/dir/code.js', which the asset manifest places outside its own folder")]
     [InlineData("""{"path": "/etc/passwd", "packaging": "file"}""", "names 's3://b-us-east-1/dir/code.js', which the asset manifest places outside its own folder")]
     [InlineData("""{"path": "gone.js", "packaging": "file"}""", "the asset gone.js does not exist")]
     [InlineData("""{"path": "empty.js", "packaging": "file"}""", "the asset empty.js must have 1 to 32,768 characters, found 0")]

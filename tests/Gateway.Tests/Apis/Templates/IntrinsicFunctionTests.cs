@@ -208,6 +208,41 @@ public sealed class IntrinsicFunctionTests : IDisposable
         Assert.EndsWith("the text would be longer than 1,048,576 characters", Assert.Single(errors), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("!ToJsonString", "")]
+    [InlineData("!Join", "'', ")]
+    public void One_long_text_in_many_places_ends_in_a_mistake_rather_than_in_memory(string function, string before)
+    {
+        var items = string.Join(", ", Enumerable.Repeat("!Ref Long", 30_000));
+        var list = before.Length == 0 ? $"[{items}]" : $"[{before}[{items}]]";
+        var errors = _fixture.Errors($"""
+            Transform: AWS::LanguageExtensions
+            Parameters: {"{"}Long: {"{"}Type: String, Default: {new string('x', 500_000)}{"}}"}
+            Resources: {"{}"}
+            Outputs: {"{"}O: {"{"}Value: {function} {list}{"}}"}
+            """);
+        Assert.Equal(["stack.yaml:4: Outputs.O.Value: the text would be longer than 1,048,576 characters"], errors);
+    }
+
+    [Fact]
+    public void A_regular_expression_of_absurd_depth_does_not_end_the_process()
+    {
+        var pattern = new string('(', 100_000) + "a" + new string(')', 100_000);
+        var result = _fixture.Load($$"""
+            Resources:
+              Api:
+                Type: AWS::AppSync::Api
+                Properties:
+                  Name: a
+                  EventConfig:
+                    AuthProviders: [{AuthType: OPENID_CONNECT, OpenIDConnectConfig: {Issuer: 'https://a.b', ClientId: '{{pattern}}' } }]
+                    ConnectionAuthModes: []
+                    DefaultPublishAuthModes: []
+                    DefaultSubscribeAuthModes: []
+            """);
+        Assert.Equal(pattern, result.Apis[0].AuthProviders[0].OpenIdConnect!.ClientId);
+    }
+
     [Fact]
     public void Conditions_that_fan_out_are_evaluated_once_each()
     {

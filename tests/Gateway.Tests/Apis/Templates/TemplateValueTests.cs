@@ -87,6 +87,35 @@ public sealed class TemplateValueTests : IDisposable
         Assert.DoesNotContain("aHVudGVy", shown, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("!Ref {Ref: P}")]
+    [InlineData("!GetAtt [!Ref P, Arn]")]
+    [InlineData("!ImportValue {Ref: P}")]
+    public void A_secret_names_nothing(string value)
+    {
+        var errors = _fixture.Errors(
+            $"Parameters: {{P: {{Type: String, NoEcho: true, Default: hunter2}}}}\nResources: {{}}\nOutputs: {{O: {{Value: {value}}}}}");
+        Assert.Equal(["stack.yaml:3: Outputs.O.Value: a name must not come from a secret"], errors);
+    }
+
+    [Theory]
+    [InlineData("two words")]
+    [InlineData("schlüssel")]
+    public void A_configured_key_that_no_header_can_carry_is_a_mistake(string value)
+    {
+        Assert.Equal(
+            ["stack.yaml:11: Key: the configured key must be printable ASCII without spaces"],
+            _fixture.Errors(TemplateFixture.BaseResources + Key, Values(("Key", "ApiKey", value))));
+        Assert.Equal(
+            ["configuration: the API key must be printable ASCII without spaces"],
+            _fixture.Errors(TemplateFixture.BaseResources, TemplateFixture.Options with { ApiKeyOverride = value }));
+    }
+
+    [Fact]
+    public void Two_keys_of_one_value_are_a_mistake() => Assert.Equal(
+        ["stack.yaml:12: Second: the configured key is that of another key of the API"],
+        _fixture.Errors(TemplateFixture.BaseResources + Key + SecondKey, Values(("Key", "ApiKey", "same"), ("Second", "ApiKey", "same"))));
+
     [Fact]
     public void A_key_shows_in_outputs_but_in_no_error()
     {
@@ -188,8 +217,8 @@ public sealed class TemplateValueTests : IDisposable
     {
         Assert.Equal("abcdefghijklmnopqrstuvwxyz", _fixture.LoadBase("", Values(("Api", "ApiId", "abcdefghijklmnopqrstuvwxyz"))).Apis[0].Id);
         Assert.Equal(
-            ["stack.yaml:2: Api: the configured ApiId 'A.b' must be 1 to 63 lower-case letters and digits"],
-            _fixture.Errors(TemplateFixture.BaseResources, Values(("Api", "ApiId", "A.b"))));
+            ["stack.yaml:2: Api: the configured ApiId 'A.b' must be 1 to 63 lower-case letters, digits and inner hyphens"],
+            _fixture.Errors(TemplateFixture.BaseResources + Key, Values(("Api", "ApiId", "A.b"))));
     }
 
     [Fact]
