@@ -51,7 +51,9 @@ internal sealed class ApiKeyReader(TemplateSet set)
         // Templates that CDK made hold a date, and dates pass: a start with dead keys would help nobody.
         if (seconds < EpochSecondsMin)
         {
-            properties.Warn("Expires", $"{text.Describe()} is no date in seconds since 1970; the key expires {Format(defaultExpires)} instead");
+            properties.Warn(
+                "Expires",
+                $"{text.Describe()} is no date in seconds since 1970; the key expires {Format(defaultExpires)} instead");
             return defaultExpires;
         }
 
@@ -59,7 +61,8 @@ internal sealed class ApiKeyReader(TemplateSet set)
         if (seconds > lastExpires.ToUnixTimeSeconds())
         {
             var clamped = FloorToHour(lastExpires);
-            properties.Warn("Expires", $"is more than {s_lifeMax.TotalDays} days ahead; the key expires {Format(clamped)} instead");
+            properties.Warn(
+                "Expires", $"is more than {s_lifeMax.TotalDays} days ahead; the key expires {Format(clamped)} instead");
             return clamped;
         }
 

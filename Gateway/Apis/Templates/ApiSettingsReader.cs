@@ -56,8 +56,10 @@ internal sealed partial class ApiSettingsReader(TemplateSet set)
         return settings with
         {
             ConnectionModes = AuthModeReader.Read(config, "ConnectionAuthModes", provided, isRequired: true) ?? AuthModes.None,
-            DefaultPublishModes = AuthModeReader.Read(config, "DefaultPublishAuthModes", provided, isRequired: true) ?? AuthModes.None,
-            DefaultSubscribeModes = AuthModeReader.Read(config, "DefaultSubscribeAuthModes", provided, isRequired: true) ?? AuthModes.None,
+            DefaultPublishModes = AuthModeReader.Read(config, "DefaultPublishAuthModes", provided, isRequired: true)
+                ?? AuthModes.None,
+            DefaultSubscribeModes = AuthModeReader.Read(config, "DefaultSubscribeAuthModes", provided, isRequired: true)
+                ?? AuthModes.None,
             LogLevel = ReadLogLevel(config),
         };
     }
@@ -97,7 +99,8 @@ internal static class AuthModeReader
         {
             if (properties.Object(item, "AuthType") is not { } entry || ReadType(entry) is not { } mode) continue;
             modes |= mode.ToSet();
-            if (!provided.Includes(mode)) entry.Error("AuthType", $"{AuthModeNames.GetName(mode)} has no entry in the API's AuthProviders");
+            if (!provided.Includes(mode))
+                entry.Error("AuthType", $"{AuthModeNames.GetName(mode)} has no entry in the API's AuthProviders");
         }
 
         return modes;

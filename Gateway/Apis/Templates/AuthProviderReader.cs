@@ -62,7 +62,9 @@ internal sealed class AuthProviderReader(TemplateSet set)
             var clients = cognito.Pattern("AppIdClientRegex");
             if (id is null || region is null) return null;
             if (set.MadeUpUserPoolIds.Contains(id))
-                cognito.Warn("UserPoolId", $"'{id}' is made up, so no token can match it; configure which real pool the resource stands for");
+                cognito.Warn(
+                    "UserPoolId",
+                    $"'{id}' is made up, so no token can match it; configure which real pool the resource stands for");
             return new CognitoSettings { UserPoolId = id, AwsRegion = region, AppIdClientRegex = clients };
         }
     }
@@ -76,14 +78,24 @@ internal sealed class AuthProviderReader(TemplateSet set)
         var authTtl = openId.Integer("AuthTTL", 0, long.MaxValue) ?? 0;
         if (issuer is null) return null;
         if (Uri.TryCreate(issuer.Text, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https")
-            return new OpenIdConnectSettings { Issuer = issuer.Text, ClientId = client, IatTtlMilliseconds = iatTtl, AuthTtlMilliseconds = authTtl };
+        {
+            return new OpenIdConnectSettings
+            {
+                Issuer = issuer.Text,
+                ClientId = client,
+                IatTtlMilliseconds = iatTtl,
+                AuthTtlMilliseconds = authTtl,
+            };
+        }
+
         openId.Error("Issuer", $"must be a URL, found {issuer.Describe()}");
         return null;
     }
 
     private static LambdaAuthorizerSettings? ReadLambda(PropertyReader entry)
     {
-        if (entry.Object(LambdaBlock, true, "AuthorizerUri", "AuthorizerResultTtlInSeconds", "IdentityValidationExpression") is not { } lambda)
+        if (entry.Object(
+            LambdaBlock, true, "AuthorizerUri", "AuthorizerResultTtlInSeconds", "IdentityValidationExpression") is not { } lambda)
             return null;
         var function = lambda.Text("AuthorizerUri", isRequired: true);
         var ttl = lambda.Integer("AuthorizerResultTtlInSeconds", 0, ResultTtlSecondsMax) ?? 0;
@@ -91,7 +103,8 @@ internal sealed class AuthProviderReader(TemplateSet set)
         if (function is null) return null;
 
         // Not a mistake: a made-up value of an unknown resource type is good enough where the function's endpoint is configured.
-        if (!function.Text.Contains(":lambda:", StringComparison.Ordinal) || !function.Text.Contains(":function:", StringComparison.Ordinal))
+        if (!function.Text.Contains(":lambda:", StringComparison.Ordinal)
+            || !function.Text.Contains(":function:", StringComparison.Ordinal))
             lambda.Warn("AuthorizerUri", $"{function.Describe()} does not look like the ARN of a Lambda function");
         return new LambdaAuthorizerSettings
         {

@@ -12,7 +12,8 @@ internal sealed partial class ChannelNamespaceReader(TemplateSet set)
     public void Read(TemplateEvaluator stack, TemplateResource resource, Func<PropertyReader, ApiDraft?> findOwner)
     {
         var properties = PropertyReader.ForResource(stack, set.Diagnostics, resource,
-            "ApiId", "Name", "PublishAuthModes", "SubscribeAuthModes", "CodeHandlers", "CodeS3Location", "HandlerConfigs", "Tags");
+            "ApiId", "Name", "PublishAuthModes", "SubscribeAuthModes", "CodeHandlers", "CodeS3Location", "HandlerConfigs",
+            "Tags");
         var draft = findOwner(properties);
         var name = properties.Text(
             "Name", 1, 50, NamePattern(), "letters, digits and inner hyphens", isRequired: true);
@@ -69,7 +70,8 @@ internal sealed partial class ChannelNamespaceReader(TemplateSet set)
 
         if (text.Length is > 0 and <= TemplateLimits.CodeLengthMax) return text;
         properties.Error("CodeS3Location",
-            $"the asset {Path.GetFileName(file)} must have 1 to {TemplateLimits.CodeLengthMax:N0} characters, found {text.Length:N0}");
+            $"the asset {Path.GetFileName(file)} must have 1 to {TemplateLimits.CodeLengthMax:N0} characters, "
+            + $"found {text.Length:N0}");
         return null;
     }
 
@@ -77,16 +79,20 @@ internal sealed partial class ChannelNamespaceReader(TemplateSet set)
     {
         if (handlers?.Object(name, false, "Behavior", "Integration") is not { } handler) return null;
         var behavior = handler.Word("Behavior", ["CODE", "DIRECT"], isRequired: true);
-        if (handler.Object("Integration", true, "DataSourceName", "LambdaConfig") is not { } integration || behavior is null) return null;
+        if (handler.Object("Integration", true, "DataSourceName", "LambdaConfig") is not { } integration || behavior is null)
+            return null;
         var isDirect = behavior == "DIRECT";
 
         // CDK writes an empty name where there is no data source.
         var source = integration.Text("DataSourceName", 0, 512, isRequired: true);
         if (source is "") source = null;
-        var invokeType = integration.Object("LambdaConfig", false, "InvokeType")?.Word("InvokeType", ["REQUEST_RESPONSE", "EVENT"]);
+        var invokeType =
+            integration.Object("LambdaConfig", false, "InvokeType")?.Word("InvokeType", ["REQUEST_RESPONSE", "EVENT"]);
         if (draft is not null && source is not null && !draft.DataSources.ContainsKey(source))
         {
-            var known = draft.DataSources.Count == 0 ? "it has none" : $"it has {string.Join(", ", draft.DataSources.Values.Select(known => known.Shown).Order())}";
+            var known = draft.DataSources.Count == 0
+                ? "it has none"
+                : $"it has {string.Join(", ", draft.DataSources.Values.Select(known => known.Shown).Order())}";
             integration.Error("DataSourceName",
                 $"{integration.Text("DataSourceName")!.Describe()} is no data source of the API; {ScalarNode.Shorten(known)}");
         }
@@ -96,7 +102,8 @@ internal sealed partial class ChannelNamespaceReader(TemplateSet set)
         }
         else if (isDirect && draft is not null && draft.DataSources[source!].Type != DataSourceReader.LambdaType)
         {
-            integration.Error("DataSourceName", $"DIRECT needs a Lambda data source, and this one is {draft.DataSources[source!].Type}");
+            integration.Error(
+                "DataSourceName", $"DIRECT needs a Lambda data source, and this one is {draft.DataSources[source!].Type}");
         }
 
         return new HandlerConfig { IsDirect = isDirect, DataSourceName = source, IsEventInvoke = invokeType == "EVENT" };

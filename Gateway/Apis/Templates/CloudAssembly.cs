@@ -43,7 +43,8 @@ internal static class CloudAssembly
         {
             foreach (var file in files.Entries.Select(entry => entry.Value).OfType<MapNode>().Where(HasKey))
             {
-                if (file.Find("source") is not MapNode source || source.Find("path") is not ScalarNode { Text: var path }) continue;
+                if (file.Find("source") is not MapNode source
+                    || source.Find("path") is not ScalarNode { Text: var path }) continue;
                 if (source.Find("packaging") is ScalarNode { Text: not "file" })
                 {
                     error = $"names '{shown}', which is a folder to be zipped; handler code is one JavaScript file";
@@ -55,7 +56,8 @@ internal static class CloudAssembly
                 {
                     var full = Path.GetFullPath(Path.Combine(folder, path));
                     var relative = Path.GetRelativePath(folder, full);
-                    if (!Path.IsPathRooted(relative) && relative is not "." && relative.Split(Path.DirectorySeparatorChar)[0] != "..") return full;
+                    if (!Path.IsPathRooted(relative) && relative is not "."
+                        && relative.Split(Path.DirectorySeparatorChar)[0] != "..") return full;
                 }
 
                 error = $"names '{shown}', which the asset manifest places outside its own folder";
@@ -67,7 +69,8 @@ internal static class CloudAssembly
         return null;
 
         bool HasKey(MapNode file) => file.Find("destinations") is MapNode destinations && destinations.Entries.Any(destination =>
-            destination.Value is MapNode map && map.Find("objectKey") is ScalarNode objectKey && substitute(objectKey.Text) == key);
+            destination.Value is MapNode map && map.Find("objectKey") is ScalarNode objectKey
+                && substitute(objectKey.Text) == key);
     }
 
     private static void Read(string folder, TemplateDiagnostics diagnostics, List<TemplateSource> sources, int nesting)
@@ -75,14 +78,16 @@ internal static class CloudAssembly
         var manifestFile = Path.Combine(folder, ManifestName);
         if (!File.Exists(manifestFile))
         {
-            diagnostics.Error(folder, null, default, $"is a folder without {ManifestName}; give a template file or a cdk.out folder");
+            diagnostics.Error(
+                folder, null, default, $"is a folder without {ManifestName}; give a template file or a cdk.out folder");
             return;
         }
 
         if (TemplateSource.TryReadMap(manifestFile, diagnostics) is not { } manifest) return;
         if (manifest.Find("artifacts") is not MapNode artifacts)
         {
-            diagnostics.Error(manifestFile, manifest.Line, new TemplateSite(null, "artifacts"), "is missing; is this CDK's manifest?");
+            diagnostics.Error(
+                manifestFile, manifest.Line, new TemplateSite(null, "artifacts"), "is missing; is this CDK's manifest?");
             return;
         }
 

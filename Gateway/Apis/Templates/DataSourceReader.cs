@@ -18,13 +18,14 @@ internal sealed partial class DataSourceReader(TemplateDiagnostics diagnostics)
     public void Read(TemplateEvaluator stack, TemplateResource resource, Func<PropertyReader, ApiDraft?> findOwner)
     {
         var properties = PropertyReader.ForResource(stack, diagnostics, resource,
-            "ApiId", "Name", "Type", "Description", "ServiceRoleArn", "LambdaConfig", "DynamoDBConfig", "HttpConfig", "EventBridgeConfig",
-            "OpenSearchServiceConfig", "ElasticsearchConfig", "RelationalDatabaseConfig", "MetricsConfig");
+            "ApiId", "Name", "Type", "Description", "ServiceRoleArn", "LambdaConfig", "DynamoDBConfig", "HttpConfig",
+            "EventBridgeConfig", "OpenSearchServiceConfig", "ElasticsearchConfig", "RelationalDatabaseConfig", "MetricsConfig");
         var name = properties.Text(
             "Name", 1, 512, NamePattern(), "letters, digits and '_', and not begin with a digit", isRequired: true);
         var type = properties.Word("Type", s_types, isRequired: true);
         if (findOwner(properties) is not { } draft || name is null || type is null) return;
-        if (!draft.DataSources.TryAdd(name, (type, properties.Text("Name")!.Describe()))) properties.Error("Name", "is the name of another data source of the API");
+        if (!draft.DataSources.TryAdd(name, (type, properties.Text("Name")!.Describe())))
+            properties.Error("Name", "is the name of another data source of the API");
     }
 
     [GeneratedRegex(@"\A[_A-Za-z][_0-9A-Za-z]*\z", RegexOptions.CultureInvariant)]

@@ -8,12 +8,17 @@ internal sealed class EvaluationBudget
     private int _callCount;
     private long _producedLength;
 
-    /// <summary>Begins a function call; <see cref="EndCall"/> follows in any case. Returns why not, or <see langword="null"/>.</summary>
+    /// <summary>
+    /// Begins a function call; <see cref="EndCall"/> follows in any case. Returns why not, or <see langword="null"/>.
+    /// </summary>
     public string? BeginCall()
     {
         _depth++;
-        if (_depth > TemplateLimits.EvaluationDepthMax) return $"functions are nested deeper than {TemplateLimits.EvaluationDepthMax} levels";
-        return ++_callCount > TemplateLimits.CallCountMax ? $"the templates call more than {TemplateLimits.CallCountMax:N0} functions" : null;
+        if (_depth > TemplateLimits.EvaluationDepthMax)
+            return $"functions are nested deeper than {TemplateLimits.EvaluationDepthMax} levels";
+        return ++_callCount > TemplateLimits.CallCountMax
+            ? $"the templates call more than {TemplateLimits.CallCountMax:N0} functions"
+            : null;
     }
 
     /// <summary>Ends a function call.</summary>
@@ -23,7 +28,8 @@ internal sealed class EvaluationBudget
     public string? Produce(long length)
     {
         _producedLength += length;
-        if (length > TemplateLimits.TextLengthMax) return $"the text would be longer than {TemplateLimits.TextLengthMax:N0} characters";
+        if (length > TemplateLimits.TextLengthMax)
+            return $"the text would be longer than {TemplateLimits.TextLengthMax:N0} characters";
         return _producedLength > TemplateLimits.ProducedLengthMax
             ? $"functions would make more than {TemplateLimits.ProducedLengthMax:N0} characters together"
             : null;

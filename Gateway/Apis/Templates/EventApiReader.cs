@@ -25,7 +25,9 @@ internal sealed class ApiDraft(ApiIdentity identity)
     public List<string> DomainNames { get; } = [];
 }
 
-/// <summary>Reads the resources of all stacks into APIs. References decide what belongs together, not the order of resources.</summary>
+/// <summary>
+/// Reads the resources of all stacks into APIs. References decide what belongs together, not the order of resources.
+/// </summary>
 internal sealed partial class EventApiReader
 {
     private readonly TemplateSet _set;
@@ -81,9 +83,11 @@ internal sealed partial class EventApiReader
     {
         if (properties.Text("ApiId", isRequired: true) is not { } text) return null;
         var id = GetApiId(text.Text);
-        if (id != text.Text) properties.Warn("ApiId", "is an API's ARN, which AWS refuses; use !GetAtt with ApiId rather than !Ref");
+        if (id != text.Text)
+            properties.Warn("ApiId", "is an API's ARN, which AWS refuses; use !GetAtt with ApiId rather than !Ref");
         if (_byId.TryGetValue(id, out var draft)) return draft;
-        if (_set.ForeignApiIds.Contains(id)) _set.Diagnostics.Note($"{properties.Site.Resource}: belongs to a GraphQL API, ignored");
+        if (_set.ForeignApiIds.Contains(id))
+            _set.Diagnostics.Note($"{properties.Site.Resource}: belongs to a GraphQL API, ignored");
         else properties.Error("ApiId", $"{text.Describe()} is no API of these templates");
         return null;
     }
@@ -120,8 +124,8 @@ internal sealed partial class EventApiReader
     private void ReportSameId(ApiIdentity api, ApiIdentity other)
     {
         Error(api.Stack, api.Resource,
-            $"has the id {Quote(api.Id)} of the API on {other.Stack.Stack.File}:{other.Resource.Line}; made-up ids need stacks of "
-            + "different names, so rename a file or configure an ApiId");
+            $"has the id {Quote(api.Id)} of the API on {other.Stack.Stack.File}:{other.Resource.Line}; "
+            + "made-up ids need stacks of different names, so rename a file or configure an ApiId");
     }
 
     private void Error(TemplateEvaluator stack, TemplateResource resource, string message) =>
@@ -154,7 +158,8 @@ internal sealed partial class EventApiReader
     [GeneratedRegex(@"\A[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\z", RegexOptions.CultureInvariant)]
     private static partial Regex ApiId();
 
-    [GeneratedRegex(@"\A(?:\*\.)?(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\z",
+    [GeneratedRegex(
+        @"\A(?:\*\.)?(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\z",
         RegexOptions.CultureInvariant)]
     private static partial Regex HostName();
 }

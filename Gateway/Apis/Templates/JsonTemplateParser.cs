@@ -51,7 +51,8 @@ internal ref struct JsonTemplateParser
     private TemplateNode ParseValue()
     {
         var line = Line();
-        if (++_nodeCount > TemplateLimits.NodeCountMax) throw Fault(line, $"holds more than {TemplateLimits.NodeCountMax:N0} values");
+        if (++_nodeCount > TemplateLimits.NodeCountMax)
+            throw Fault(line, $"holds more than {TemplateLimits.NodeCountMax:N0} values");
         return _reader.TokenType switch
         {
             JsonTokenType.StartObject => ParseMap(line),

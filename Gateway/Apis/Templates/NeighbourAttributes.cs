@@ -1,8 +1,8 @@
 namespace Fanfare.Gateway.Apis.Templates;
 
 /// <summary>
-/// What <c>Ref</c> and <c>Fn::GetAtt</c> give for resources that are no part of an Event API: configured values, else names made up
-/// from stack and logical id, the same at every start.
+/// What <c>Ref</c> and <c>Fn::GetAtt</c> give for resources that are no part of an Event API: configured values, else names
+/// made up from stack and logical id, the same at every start.
 /// </summary>
 internal sealed class NeighbourAttributes(TemplateEvaluator stack, TemplateSet set)
 {
@@ -10,7 +10,8 @@ internal sealed class NeighbourAttributes(TemplateEvaluator stack, TemplateSet s
     /// <exception cref="TemplateFault">A property that names the resource is wrong.</exception>
     public TemplateNode Get(TemplateResource resource, string attribute, TemplateNode at, TemplateSite site)
     {
-        if (set.FindConfigured(stack, resource.LogicalId, attribute) is { } configured) return new ScalarNode(configured, at.Line);
+        if (set.FindConfigured(stack, resource.LogicalId, attribute) is { } configured)
+            return new ScalarNode(configured, at.Line);
         var sensitivity = Sensitivity.Open;
         return (resource.Type, attribute) switch
         {
@@ -59,7 +60,8 @@ internal sealed class NeighbourAttributes(TemplateEvaluator stack, TemplateSet s
 
         string UserPoolId()
         {
-            var id = set.FindConfigured(stack, resource.LogicalId, "Ref") ?? set.FindConfigured(stack, resource.LogicalId, "UserPoolId");
+            var id = set.FindConfigured(stack, resource.LogicalId, "Ref")
+                ?? set.FindConfigured(stack, resource.LogicalId, "UserPoolId");
             if (id is not null) return id;
             id = $"{Region}_{Hash(StableName.Alphanumeric, 9, "Ref")}";
             set.MadeUpUserPoolIds.Add(id);
@@ -81,8 +83,8 @@ internal sealed class NeighbourAttributes(TemplateEvaluator stack, TemplateSet s
                 ? $"{Arn(service)}:{segments[^1].ToLowerInvariant()}/{MakeUpName(resource)}"
                 : $"{MakeUpName(resource)}-{attribute}";
             set.Diagnostics.Note(
-                $"{stack.Stack.File}: made up {ScalarNode.Shorten(resource.LogicalId)}.{ScalarNode.Shorten(attribute)} of the unknown type "
-                + $"{ScalarNode.Shorten(resource.Type)}; configure its value if it matters");
+                $"{stack.Stack.File}: made up {ScalarNode.Shorten(resource.LogicalId)}.{ScalarNode.Shorten(attribute)} "
+                + $"of the unknown type {ScalarNode.Shorten(resource.Type)}; configure its value if it matters");
             return Text(value);
         }
     }
@@ -98,7 +100,9 @@ internal sealed class NeighbourAttributes(TemplateEvaluator stack, TemplateSet s
     private string Arn(string service) => $"arn:{Partition}:{service}:{Region}:{Account}";
 
     private ScalarNode Named(TemplateResource resource, string? property) =>
-        property is not null && stack.TextProperty(resource, property) is { } name ? name : new ScalarNode(MakeUpName(resource), resource.Line);
+        property is not null && stack.TextProperty(resource, property) is { } name
+            ? name
+            : new ScalarNode(MakeUpName(resource), resource.Line);
 
     // As CloudFormation does it: stack, logical id and twelve characters at random, which here are a hash.
     private string MakeUpName(TemplateResource resource) => $"{stack.Stack.Name}-{resource.LogicalId}-"

@@ -21,7 +21,8 @@ internal sealed class PropertyReader
 
     /// <summary>Creates a reader, and warns of the entries that are not among the known names.</summary>
     public PropertyReader(
-        TemplateEvaluator stack, TemplateDiagnostics diagnostics, MapNode? map, TemplateSite site, int line, params ReadOnlySpan<string> known)
+        TemplateEvaluator stack, TemplateDiagnostics diagnostics, MapNode? map, TemplateSite site, int line,
+        params ReadOnlySpan<string> known)
     {
         _stack = stack;
         _diagnostics = diagnostics;
@@ -91,7 +92,8 @@ internal sealed class PropertyReader
             {
                 if (_stack.Reduce(entry.Value, Site.Child(name)) is { } node)
                 {
-                    if (node is not ScalarNode { Kind: ScalarKind.Null }) return new PropertyValue(node, Site.Child(name), entry.KeyLine);
+                    if (node is not ScalarNode { Kind: ScalarKind.Null })
+                        return new PropertyValue(node, Site.Child(name), entry.KeyLine);
                     Error(name, "is null; give a value, or leave the property out");
                     return null;
                 }
@@ -117,7 +119,8 @@ internal sealed class PropertyReader
     }
 
     /// <summary>Reads a text of bounded length that a pattern describes.</summary>
-    public string? Text(string name, int lengthMin, int lengthMax, Regex? pattern = null, string? allowed = null, bool isRequired = false)
+    public string? Text(
+        string name, int lengthMin, int lengthMax, Regex? pattern = null, string? allowed = null, bool isRequired = false)
     {
         if (Text(name, isRequired) is not { } scalar) return null;
         if (scalar.Text.Length < lengthMin || scalar.Text.Length > lengthMax)
@@ -169,7 +172,9 @@ internal sealed class PropertyReader
         }
     }
 
-    /// <summary>Reads a list; items that are <c>AWS::NoValue</c> are left out, items that are wrong are noted and left out.</summary>
+    /// <summary>
+    /// Reads a list; items that are <c>AWS::NoValue</c> are left out, items that are wrong are noted and left out.
+    /// </summary>
     /// <returns>The items, or <see langword="null"/> where the property is absent or no list.</returns>
     public IReadOnlyList<PropertyValue>? List(string name, bool isRequired = false)
     {

@@ -1,8 +1,8 @@
 namespace Fanfare.Gateway.Apis.Templates;
 
 /// <summary>
-/// Finds resources that need each other. Made-up values let most such templates load here, but CloudFormation refuses them, and the
-/// author should hear it before the deployment does.
+/// Finds resources that need each other. Made-up values let most such templates load here, but CloudFormation refuses them, and
+/// the author should hear it before the deployment does.
 /// </summary>
 internal static class ReferenceCycles
 {

@@ -1,6 +1,8 @@
 namespace Fanfare.Gateway.Apis.Templates;
 
-/// <summary>What <c>Ref</c> and <c>Fn::GetAtt</c> give for the resources of an Event API; neighbours are asked elsewhere.</summary>
+/// <summary>
+/// What <c>Ref</c> and <c>Fn::GetAtt</c> give for the resources of an Event API; neighbours are asked elsewhere.
+/// </summary>
 internal sealed class ResourceAttributes(TemplateEvaluator stack, TemplateSet set)
 {
     /// <summary>CloudFront's hosted zone, which AppSync gives for every custom domain.</summary>
@@ -68,7 +70,9 @@ internal sealed class ResourceAttributes(TemplateEvaluator stack, TemplateSet se
             "Ref" or "DomainName" => name,
             "DomainNameArn" => stack.Produce($"{Arn}:domainnames/{name.Text}", at, site, name.Sensitivity),
             "AppSyncDomainName" => stack.Produce(
-                $"d{StableName.Hash(StableName.LowerAlphanumeric, 13, stack.Stack.Name, resource.LogicalId)}.cloudfront.net", at, site),
+                $"d{StableName.Hash(StableName.LowerAlphanumeric, 13, stack.Stack.Name, resource.LogicalId)}.cloudfront.net",
+                at,
+                site),
             "HostedZoneId" => stack.Produce(CloudFrontHostedZoneId, at, site),
             _ => null,
         };

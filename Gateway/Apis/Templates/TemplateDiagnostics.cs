@@ -13,8 +13,8 @@ internal readonly record struct TemplateSite(string? Resource, string? Property)
 }
 
 /// <summary>
-/// Ends the evaluation of one property. Whoever reads the property catches it, notes the mistake and goes on with the next one, so
-/// that one load reports all mistakes.
+/// Ends the evaluation of one property. Whoever reads the property catches it, notes the mistake and goes on with the next one,
+/// so that one load reports all mistakes.
 /// </summary>
 internal sealed class TemplateFault(TemplateError error, bool isUnsupported = false) : Exception(error.Message)
 {

@@ -8,7 +8,8 @@ internal sealed partial class TemplateEvaluator
     public bool IsTrue(string name, TemplateNode at, TemplateSite site)
     {
         if (_conditions.TryGetValue(name, out var known)) return known;
-        if (!Stack.Conditions.TryGet(name, out var entry)) throw Fault(at, site, $"there is no condition '{ScalarNode.Shorten(name)}'");
+        if (!Stack.Conditions.TryGet(name, out var entry))
+            throw Fault(at, site, $"there is no condition '{ScalarNode.Shorten(name)}'");
         Enter($"condition {name}", at, site);
         try
         {

@@ -30,7 +30,9 @@ internal sealed partial class TemplateEvaluator
                 WarnWithoutLanguageExtensions(entry, site);
                 var value = Evaluate(argument, site);
                 if (value is not (MapNode or ListNode)) throw Fault(argument, site, $"{entry.Key} takes a map or a list");
-                CheckLength(value.TextLength, argument, site); // Before the text is built: a list may hold one long text many times.
+
+                // Before the text is built: a list may hold one long text many times.
+                CheckLength(value.TextLength, argument, site);
                 return Produce(value.ToJson(), call, site, value.Sensitivity);
             case "Fn::Length":
                 WarnWithoutLanguageExtensions(entry, site);
@@ -51,7 +53,8 @@ internal sealed partial class TemplateEvaluator
         {
             case ListNode { Items: [var resource, var attribute] }:
                 return GetAttribute(Name(resource, site), Name(attribute, site), argument, site);
-            case ScalarNode { Text: var text } when text.IndexOf('.', StringComparison.Ordinal) is > 0 and var dot && dot < text.Length - 1:
+            case ScalarNode { Text: var text } when text.IndexOf('.', StringComparison.Ordinal) is > 0 and var dot
+                && dot < text.Length - 1:
                 return GetAttribute(text[..dot], text[(dot + 1)..], argument, site);
             default:
                 throw Fault(argument, site, $"Fn::GetAtt takes a resource and an attribute, found {argument.Describe()}");
@@ -99,7 +102,8 @@ internal sealed partial class TemplateEvaluator
             else if (name.Length == 0 || !name.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '.' or ':'))
             {
                 throw Fault(template, site,
-                    $"'${{{ScalarNode.Shorten(name)}}}' is no variable; write '${{!{ScalarNode.Shorten(name)}}}' to keep it as text");
+                    $"'${{{ScalarNode.Shorten(name)}}}' is no variable; "
+                    + $"write '${{!{ScalarNode.Shorten(name)}}}' to keep it as text");
             }
             else if (name.IndexOf('.', StringComparison.Ordinal) is >= 0 and var dot)
                 value = GetAttribute(name[..dot], name[(dot + 1)..], template, site);
@@ -107,7 +111,10 @@ internal sealed partial class TemplateEvaluator
 
             return value as ScalarNode is { Kind: not ScalarKind.Null } scalar
                 ? scalar
-                : throw Fault(template, site, $"'${{{ScalarNode.Shorten(name)}}}' must be a text, found {value?.Describe() ?? "AWS::NoValue"}");
+                : throw Fault(
+                    template,
+                    site,
+                    $"'${{{ScalarNode.Shorten(name)}}}' must be a text, found {value?.Describe() ?? "AWS::NoValue"}");
         }
     }
 
@@ -117,7 +124,8 @@ internal sealed partial class TemplateEvaluator
         var texts = Items(arguments[1], "Fn::Join", site).Select(item => Text(item, site)).ToList();
         CheckLength(texts.Sum(text => (long)text.Text.Length + delimiter.Text.Length), call, site);
         var sensitivity = texts.Aggregate(delimiter.Sensitivity, (most, text) => Max(most, text.Sensitivity));
-        return new ScalarNode(string.Join(delimiter.Text, texts.Select(text => text.Text)), call.Line, ScalarKind.Text, sensitivity);
+        return new ScalarNode(
+            string.Join(delimiter.Text, texts.Select(text => text.Text)), call.Line, ScalarKind.Text, sensitivity);
     }
 
     private TemplateNode? Select(IReadOnlyList<TemplateNode> arguments, TemplateSite site)
@@ -158,7 +166,8 @@ internal sealed partial class TemplateEvaluator
         if (value is ScalarNode or ListNode) return value;
         if (arguments is [.., MapNode last] && arguments.Count == 4 && last.Find("DefaultValue") is { } fallback)
             return Reduce(fallback, site);
-        throw Fault(arguments[0], site, $"Fn::FindInMap finds nothing under {string.Join(", ", names.Select(name => name.Describe()))}");
+        throw Fault(
+            arguments[0], site, $"Fn::FindInMap finds nothing under {string.Join(", ", names.Select(name => name.Describe()))}");
     }
 
     private ScalarNode ImportValue(TemplateNode argument, TemplateSite site)
@@ -180,18 +189,23 @@ internal sealed partial class TemplateEvaluator
 
         return _set.Options.Exports.TryGetValue(name, out var configured)
             ? new ScalarNode(configured, argument.Line)
-            : throw Fault(argument, site, $"nothing exports '{ScalarNode.Shorten(name)}': load the template that does, or configure the export's value");
+            : throw Fault(
+                argument,
+                site,
+                $"nothing exports '{ScalarNode.Shorten(name)}': load the template that does, or configure the export's value");
     }
 
     /// <summary>The items of a list-valued argument, each reduced, without those that are <c>AWS::NoValue</c>.</summary>
     private IReadOnlyList<TemplateNode> Items(TemplateNode argument, string function, TemplateSite site)
     {
-        if (Reduce(argument, site) is not ListNode list) throw Fault(argument, site, $"{function} takes a list, found {argument.Describe()}");
+        if (Reduce(argument, site) is not ListNode list)
+            throw Fault(argument, site, $"{function} takes a list, found {argument.Describe()}");
         return [.. list.Items.Select(item => Reduce(item, site)).OfType<TemplateNode>()];
     }
 
     /// <summary>A text that names something, and so appears in messages.</summary>
-    private string Name(TemplateNode argument, TemplateSite site) => Text(argument, site) is { Sensitivity: Sensitivity.Open } name
+    private string Name(TemplateNode argument, TemplateSite site) =>
+        Text(argument, site) is { Sensitivity: Sensitivity.Open } name
         ? name.Text
         : throw Fault(argument, site, "a name must not come from a secret");
 

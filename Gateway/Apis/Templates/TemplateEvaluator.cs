@@ -2,8 +2,8 @@ namespace Fanfare.Gateway.Apis.Templates;
 
 /// <summary>Evaluates one stack's functions on demand; nothing that nobody asks for is ever looked at.</summary>
 /// <remarks>
-/// A mistake ends the evaluation with a <see cref="TemplateFault"/> that says where it is, which may be far from where the value was
-/// needed: a condition, another resource's name, another template's output. Used by one thread.
+/// A mistake ends the evaluation with a <see cref="TemplateFault"/> that says where it is, which may be far from where the
+/// value was needed: a condition, another resource's name, another template's output. Used by one thread.
 /// </remarks>
 internal sealed partial class TemplateEvaluator
 {
@@ -190,7 +190,8 @@ internal sealed partial class TemplateEvaluator
         call = default;
         foreach (var entry in map.Entries)
         {
-            if (!entry.Key.StartsWith("Fn::", StringComparison.Ordinal) && !(entry.Key == "Ref" && map.Entries.Count == 1)) continue;
+            if (!entry.Key.StartsWith("Fn::", StringComparison.Ordinal)
+                && !(entry.Key == "Ref" && map.Entries.Count == 1)) continue;
             if (map.Entries.Count > 1)
                 throw Fault(entry.KeyLine, site, $"{ScalarNode.Shorten(entry.Key)} must stand alone in its map");
             call = entry;

@@ -66,7 +66,8 @@ internal enum Sensitivity
 }
 
 /// <summary>A text. CloudFormation turns texts into what the property wants, so no other scalar type is needed.</summary>
-internal sealed class ScalarNode(string text, int line, ScalarKind kind = ScalarKind.Text, Sensitivity sensitivity = Sensitivity.Open)
+internal sealed class ScalarNode(
+    string text, int line, ScalarKind kind = ScalarKind.Text, Sensitivity sensitivity = Sensitivity.Open)
     : TemplateNode(line)
 {
     /// <summary>What is shown in place of a secret.</summary>
@@ -179,7 +180,9 @@ internal sealed class MapNode : TemplateNode
     public IReadOnlyList<MapEntry> Entries { get; }
 
     /// <inheritdoc/>
-    public override Sensitivity Sensitivity => Entries.Count == 0 ? Sensitivity.Open : Entries.Max(entry => entry.Value.Sensitivity);
+    public override Sensitivity Sensitivity => Entries.Count == 0
+        ? Sensitivity.Open
+        : Entries.Max(entry => entry.Value.Sensitivity);
 
     /// <inheritdoc/>
     public override long TextLength => Entries.Sum(entry => entry.Key.Length + entry.Value.TextLength);

@@ -2,7 +2,9 @@ using System.Collections.Frozen;
 
 namespace Fanfare.Gateway.Apis.Templates;
 
-/// <summary>What a template cannot say about itself: where it is "deployed", and which real things its logical ids stand for.</summary>
+/// <summary>
+/// What a template cannot say about itself: where it is "deployed", and which real things its logical ids stand for.
+/// </summary>
 internal sealed record TemplateOptions
 {
     /// <summary>The value of <c>AWS::Region</c>.</summary>
@@ -23,15 +25,17 @@ internal sealed record TemplateOptions
     /// </summary>
     public string? StackName { get; init; }
 
-    /// <summary>Host and port of the default API, such as <c>localhost:8080</c>; other APIs put their id and a dot before it.</summary>
+    /// <summary>
+    /// Host and port of the default API, such as <c>localhost:8080</c>; other APIs put their id and a dot before it.
+    /// </summary>
     public required string Authority { get; init; }
 
     /// <summary>The secret that API keys without a configured value are derived from. Never empty.</summary>
     public required byte[] KeySecret { get; init; }
 
     /// <summary>
-    /// The value of the default API's first key, or <see langword="null"/>. Where that API declares no key, one that never expires
-    /// is added with this value.
+    /// The value of the default API's first key, or <see langword="null"/>. Where that API declares no key, one that never
+    /// expires is added with this value.
     /// </summary>
     public string? ApiKeyOverride { get; init; }
 
@@ -42,8 +46,8 @@ internal sealed record TemplateOptions
     public IReadOnlyDictionary<string, string> Exports { get; init; } = FrozenDictionary<string, string>.Empty;
 
     /// <summary>
-    /// Real values by logical id and then by attribute, <c>Ref</c> included, such as <c>Users</c> / <c>Ref</c> for a user pool's id,
-    /// <c>Api</c> / <c>ApiId</c> or <c>Key</c> / <c>ApiKey</c>. A logical id that several stacks use is written
+    /// Real values by logical id and then by attribute, <c>Ref</c> included, such as <c>Users</c> / <c>Ref</c> for a user
+    /// pool's id, <c>Api</c> / <c>ApiId</c> or <c>Key</c> / <c>ApiKey</c>. A logical id that several stacks use is written
     /// <c>Stack.LogicalId</c>, which goes first.
     /// </summary>
     public IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> ResourceValues { get; init; } =
@@ -51,4 +55,7 @@ internal sealed record TemplateOptions
 
     /// <summary>The clock that API keys' lives are counted from.</summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
+
+    /// <summary>Describes the options without keys, parameters and values, any of which may be secret.</summary>
+    public override string ToString() => $"TemplateOptions {{ StackName = {StackName}, Region = {Region}, Authority = {Authority} }}";
 }

@@ -32,7 +32,8 @@ internal static class TemplateOutputReader
             else if (map.Find("Value") is not { } value)
                 diagnostics.Error(stack.Stack.File, entry.KeyLine, site.Child("Value"), "is required");
             else if (map.Find("Condition") is var condition and not (null or ScalarNode { Kind: not ScalarKind.Null }))
-                diagnostics.Error(stack.Stack.File, condition.Line, site.Child("Condition"), $"must be a name, found {condition.Describe()}");
+                diagnostics.Error(
+                    stack.Stack.File, condition.Line, site.Child("Condition"), $"must be a name, found {condition.Describe()}");
             else
             {
                 outputs.Add(new OutputDeclaration(
@@ -54,7 +55,8 @@ internal static class TemplateOutputReader
                 if (!output.Exists()) continue;
                 var value = output.Stack.Text(output.Value, output.Site.Child("Value"));
                 var export = output.ExportName is { } name ? output.Stack.Text(name, output.Site.Child("Export.Name")) : null;
-                outputs.Add(new TemplateOutput(output.Stack.Stack.Name, output.Name, Show(value), export is null ? null : Show(export))
+                outputs.Add(
+                    new TemplateOutput(output.Stack.Stack.Name, output.Name, Show(value), export is null ? null : Show(export))
                 {
                     IsSecret = value.Sensitivity == Sensitivity.Key,
                 });

@@ -71,7 +71,9 @@ internal sealed class TemplateParameters(TemplateStack stack, IReadOnlyDictionar
             if (declaration.Find("AllowedValues") is ListNode allowed
                 && !allowed.Items.OfType<ScalarNode>().Any(item => item.Text == value))
             {
-                var choices = sensitivity == Sensitivity.Open ? $": {string.Join(", ", allowed.Items.Select(i => i.Describe()))}" : "";
+                var choices = sensitivity == Sensitivity.Open
+                    ? $": {string.Join(", ", allowed.Items.Select(i => i.Describe()))}"
+                    : "";
                 throw Fault($"{source} {shown} is not one of AllowedValues{choices}");
             }
 
@@ -81,8 +83,10 @@ internal sealed class TemplateParameters(TemplateStack stack, IReadOnlyDictionar
                 throw Fault($"{source} {shown} is longer than MaxLength {maxLength}");
             if (TryNumber(value, out var number) && type == "Number")
             {
-                if (TryNumber(Setting("MinValue"), out var min) && number < min) throw Fault($"{source} {shown} is under MinValue {min}");
-                if (TryNumber(Setting("MaxValue"), out var max) && number > max) throw Fault($"{source} {shown} is over MaxValue {max}");
+                if (TryNumber(Setting("MinValue"), out var min) && number < min)
+                    throw Fault($"{source} {shown} is under MinValue {min}");
+                if (TryNumber(Setting("MaxValue"), out var max) && number > max)
+                    throw Fault($"{source} {shown} is over MaxValue {max}");
             }
 
             if (Setting("AllowedPattern") is { } pattern && !Matches(pattern, value))

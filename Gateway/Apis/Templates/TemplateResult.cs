@@ -19,7 +19,8 @@ internal sealed record TemplateResult(
 internal sealed record TemplateOutput(string Stack, string Name, string Value, string? Export)
 {
     /// <summary>
-    /// Whether <see cref="Value"/> holds an API key. The template's author asked for it, so an operator may see it; a log may not.
+    /// Whether <see cref="Value"/> holds an API key. The template's author asked for it, so an operator may see it; a log may
+    /// not.
     /// </summary>
     public bool IsSecret { get; init; }
 

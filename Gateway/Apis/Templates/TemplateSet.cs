@@ -85,14 +85,16 @@ internal sealed class TemplateSet
     }
 
     /// <summary>Finds what is known of an Event API before its properties are read.</summary>
-    public ApiIdentity? FindApi(TemplateEvaluator stack, string logicalId) => _apisByResource.GetValueOrDefault((stack, logicalId));
+    public ApiIdentity? FindApi(TemplateEvaluator stack, string logicalId) =>
+        _apisByResource.GetValueOrDefault((stack, logicalId));
 
     /// <summary>Finds a configured value of a resource, <c>Stack.LogicalId</c> before <c>LogicalId</c>.</summary>
     public string? FindConfigured(TemplateEvaluator stack, string logicalId, string attribute)
     {
         foreach (var key in (ReadOnlySpan<string>)[$"{stack.Stack.Name}.{logicalId}", logicalId])
         {
-            if (Options.ResourceValues.TryGetValue(key, out var values) && values.TryGetValue(attribute, out var value)) return value;
+            if (Options.ResourceValues.TryGetValue(key, out var values) && values.TryGetValue(attribute, out var value))
+                return value;
         }
 
         return null;
@@ -107,7 +109,8 @@ internal sealed class TemplateSet
                 if (resource.Type != ResourceTypes.Api || !Exists(stack, resource)) continue;
                 var id = FindConfigured(stack, resource.LogicalId, "ApiId")
                     ?? StableName.Hash(StableName.LowerAlphanumeric, 26, stack.Stack.Name, resource.LogicalId, "ApiId");
-                var api = new ApiIdentity(stack, resource, id, _apis.Count == 0 ? Options.Authority : $"{id}.{Options.Authority}");
+                var api =
+                    new ApiIdentity(stack, resource, id, _apis.Count == 0 ? Options.Authority : $"{id}.{Options.Authority}");
                 _apis.Add(api);
                 _apisByResource[(stack, resource.LogicalId)] = api;
             }
@@ -151,7 +154,8 @@ internal sealed class TemplateSet
                 if (resource.Type != ResourceTypes.ApiKey || !Exists(stack, resource)) continue;
                 try
                 {
-                    if (stack.TextProperty(resource, "ApiId") is not { } text || EventApiReader.GetApiId(text.Text) != _apis[0].Id) continue;
+                    if (stack.TextProperty(resource, "ApiId") is not { } text
+                        || EventApiReader.GetApiId(text.Text) != _apis[0].Id) continue;
                     OverriddenKey = (stack, resource.LogicalId);
                     return;
                 }

@@ -106,8 +106,10 @@ internal sealed record TemplateSource(string File, string StackName, MapNode Roo
 
     private static TemplateNode? Parse(string text, string path, TemplateDiagnostics diagnostics)
     {
-        // JSON is nearly YAML, but the JSON reader knows its escapes and gives better messages. A flow map in a .yaml file is YAML.
-        var isYaml = path.EndsWith(".yaml", StringComparison.OrdinalIgnoreCase) || path.EndsWith(".yml", StringComparison.OrdinalIgnoreCase);
+        // JSON is nearly YAML, but the JSON reader knows its escapes and gives better messages. A flow map in a .yaml file is
+        // YAML.
+        var isYaml = path.EndsWith(".yaml", StringComparison.OrdinalIgnoreCase)
+            || path.EndsWith(".yml", StringComparison.OrdinalIgnoreCase);
         if (string.IsNullOrWhiteSpace(text)) return null;
         return !isYaml && text.AsSpan().TrimStart()[0] is '{' or '['
             ? JsonTemplateParser.Parse(text, path, diagnostics)

@@ -64,9 +64,12 @@ internal sealed class TemplateStack
         var root = source.Root;
         foreach (var entry in root.Entries)
         {
-            if (entry.Key is not ("AWSTemplateFormatVersion" or "Description" or "Metadata" or "Parameters" or "Rules" or "Mappings"
+            if (entry.Key is not (
+                "AWSTemplateFormatVersion" or "Description" or "Metadata" or "Parameters" or "Rules" or "Mappings"
                 or "Conditions" or "Transform" or "Resources" or "Outputs" or "Hooks" or "Globals"))
-                diagnostics.Warn(source.File, entry.KeyLine, new TemplateSite(null, ScalarNode.Shorten(entry.Key)), "unknown section, ignored");
+                diagnostics.Warn(
+                    source.File, entry.KeyLine, new TemplateSite(null, ScalarNode.Shorten(entry.Key)),
+                    "unknown section, ignored");
         }
 
         if (Section("Resources") is not { } resourceSection) return null;
@@ -95,7 +98,8 @@ internal sealed class TemplateStack
                 case MapNode map:
                     return map;
                 case var other:
-                    diagnostics.Error(source.File, other.Line, new TemplateSite(null, name), $"must be a map, found {other.Describe()}");
+                    diagnostics.Error(
+                        source.File, other.Line, new TemplateSite(null, name), $"must be a map, found {other.Describe()}");
                     return null;
             }
         }
@@ -125,7 +129,8 @@ internal sealed class TemplateStack
         var condition = map.Find("Condition");
         if (condition is not (null or ScalarNode { Kind: not ScalarKind.Null }))
         {
-            diagnostics.Error(file, condition.Line, site.Child("Condition"), $"must be a condition's name, found {condition.Describe()}");
+            diagnostics.Error(
+                file, condition.Line, site.Child("Condition"), $"must be a condition's name, found {condition.Describe()}");
             return null;
         }
 

@@ -5,8 +5,8 @@ namespace Fanfare.Gateway.Apis.Templates;
 
 /// <summary>Reads YAML into <see cref="TemplateNode"/>s, every scalar as text and every short tag as its long form.</summary>
 /// <remarks>
-/// Works on parse events rather than a deserializer: CloudFormation reads <c>off</c>, <c>012345678901</c> and <c>1:30</c> as text,
-/// messages need lines, and an alias must be weighed before it is followed.
+/// Works on parse events rather than a deserializer: CloudFormation reads <c>off</c>, <c>012345678901</c> and <c>1:30</c> as
+/// text, messages need lines, and an alias must be weighed before it is followed.
 /// </remarks>
 internal sealed class YamlTemplateParser
 {
@@ -15,6 +15,7 @@ internal sealed class YamlTemplateParser
     private readonly string _file;
     private readonly TemplateDiagnostics _diagnostics;
     private int _nodeCount;
+    private int _line = 1;
 
     private YamlTemplateParser(string text, string file, TemplateDiagnostics diagnostics)
     {
@@ -40,7 +41,7 @@ internal sealed class YamlTemplateParser
             or InvalidOperationException or IndexOutOfRangeException or InvalidCastException or NullReferenceException)
         {
             // The scanner was written for well-meant text; some malformed ones (escapes, directives) end in these instead.
-            throw parser.Fault(null, "is not valid YAML");
+            throw parser.Fault(parser._line, "is not valid YAML on this line or one after it");
         }
     }
 
@@ -125,7 +126,9 @@ internal sealed class YamlTemplateParser
         return new MapNode(entries, (int)start.Start.Line);
     }
 
-    /// <summary>Turns <c>!Name value</c> into <c>{Fn::Name: value}</c>. An unknown name is a mistake only where it is evaluated.</summary>
+    /// <summary>
+    /// Turns <c>!Name value</c> into <c>{Fn::Name: value}</c>. An unknown name is a mistake only where it is evaluated.
+    /// </summary>
     private static TemplateNode ApplyTag(TemplateNode node, TagName tag)
     {
         // "!!str" and its kin arrive as tag:yaml.org,2002:… and change nothing, since every scalar is text.
@@ -137,8 +140,9 @@ internal sealed class YamlTemplateParser
 
     private ParsingEvent Peek()
     {
-        if (_events.Current is null && !_events.MoveNext()) throw Fault(null, "ends too early");
-        return _events.Current!;
+        if (_events.Current is null && !_events.MoveNext()) throw Fault(_line, "ends too early");
+        _line = (int)_events.Current!.Start.Line;
+        return _events.Current;
     }
 
     private void Next<T>()

@@ -112,6 +112,10 @@ public sealed class TemplateValueTests : IDisposable
     }
 
     [Fact]
+    public void Options_describe_themselves_without_secrets() =>
+        Assert.DoesNotContain("hunter2", (Configured("hunter2") with { ApiKeyOverride = "hunter2" }).ToString(), StringComparison.Ordinal);
+
+    [Fact]
     public void Two_keys_of_one_value_are_a_mistake() => Assert.Equal(
         ["stack.yaml:12: Second: the configured key is that of another key of the API"],
         _fixture.Errors(TemplateFixture.BaseResources + Key + SecondKey, Values(("Key", "ApiKey", "same"), ("Second", "ApiKey", "same"))));
