@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Fanfare.Gateway.Apis;
 using Fanfare.Gateway.Authorization;
 using Fanfare.Gateway.Backplane;
@@ -41,7 +42,9 @@ internal sealed class EventPublisher(
         ServedApi api, ClientMessage message, PublishSender sender, PublishErrors errors, RateLimit? rate,
         CancellationToken cancellationToken)
     {
-        var result = await PublishCoreAsync(api, message, sender, errors, rate, cancellationToken);
+        using var activity = GatewayActivity.StartPublish(api.Model.Id);
+        var result = await PublishCoreAsync(api, message, sender, errors, rate, activity, cancellationToken);
+        activity.SetResult(result.Error, result.Events?.Count ?? 0);
         if (result.Error is { } error)
         {
             metrics.PublishErrors.Add(1, new("api", api.Model.Id), new("type", error.ErrorType), new("protocol", errors.Protocol));
@@ -57,7 +60,7 @@ internal sealed class EventPublisher(
 
     private async ValueTask<PublishResult> PublishCoreAsync(
         ServedApi api, ClientMessage message, PublishSender sender, PublishErrors errors, RateLimit? rate,
-        CancellationToken cancellationToken)
+        Activity? activity, CancellationToken cancellationToken)
     {
         if (message.Channel is not { } text)
         {
@@ -69,6 +72,7 @@ internal sealed class EventPublisher(
             return ProtocolError.InvalidChannel;
         }
 
+        activity.SetChannel(channel);
         var ns = api.FindNamespace(channel.Namespace);
         var decision = await authorizer.AuthorizeAsync(
             new AuthRequest
