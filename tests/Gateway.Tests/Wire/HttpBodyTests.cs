@@ -1,0 +1,202 @@
+using System.Globalization;
+using System.Text;
+using Fanfare.Gateway.Tests.TestKit;
+
+namespace Fanfare.Gateway.Tests.Wire;
+
+/// <summary>Bodies of <c>POST /event</c> on the wire: how they are framed, and how large they may be.</summary>
+public sealed class HttpBodyTests(SharedGateway gateway) : IClassFixture<SharedGateway>
+{
+    private const int MessageBytesMax = 3 * 1024 * 1024;
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(7)]
+    [InlineData(10_000)]
+    public async Task Chunked_body_is_taken_whatever_its_chunks(int chunkBytes)
+    {
+        await using var connection = await RawConnection.OpenAsync(gateway.Server.EndPoint);
+        var body = Encoding.UTF8.GetBytes(Messages.HttpBody("/default/a", "\"é😀\""));
+
+        await connection.SendAsync(Head("Transfer-Encoding: chunked"));
+        foreach (var chunk in body.Chunk(chunkBytes))
+        {
+            await connection.SendAsync(Chunk(chunk));
+        }
+
+        await connection.SendAsync("0\r\n\r\n"u8.ToArray());
+        Assert.Equal(200, (await connection.ReadHeadAsync()).Status);
+    }
+
+    [Fact]
+    public async Task Body_may_arrive_byte_by_byte()
+    {
+        await using var connection = await RawConnection.OpenAsync(gateway.Server.EndPoint);
+        var body = Encoding.UTF8.GetBytes(Messages.HttpBody("/default/a", "1"));
+
+        foreach (var part in Head($"Content-Length: {body.Length}").Concat(body).Chunk(1))
+        {
+            await connection.SendAsync(part);
+        }
+
+        Assert.Equal(200, (await connection.ReadHeadAsync()).Status);
+    }
+
+    [Fact]
+    public async Task Client_that_asks_first_is_told_to_go_on()
+    {
+        await using var connection = await RawConnection.OpenAsync(gateway.Server.EndPoint);
+        var body = Encoding.UTF8.GetBytes(Messages.HttpBody("/default/a", "1"));
+
+        await connection.SendAsync(Head($"Content-Length: {body.Length}\r\nExpect: 100-continue"));
+        Assert.Equal(100, (await connection.ReadHeadAsync("100 Continue")).Status);
+        await connection.SendAsync(body);
+
+        Assert.Equal(200, (await connection.ReadHeadAsync()).Status);
+    }
+
+    [Fact]
+    public async Task Requests_may_be_pipelined()
+    {
+        await using var connection = await RawConnection.OpenAsync(gateway.Server.EndPoint);
+        var body = Encoding.UTF8.GetBytes(Messages.HttpBody("/default/a", "1"));
+        byte[] request = [.. Head($"Content-Length: {body.Length}"), .. body];
+
+        await connection.SendAsync(Enumerable.Repeat(request, 20).SelectMany(bytes => bytes).ToArray());
+
+        for (var index = 0; index < 20; index++)
+        {
+            var head = await connection.ReadHeadAsync($"answer {index + 1} of 20");
+            Assert.Equal(200, head.Status);
+            await SkipBodyAsync(connection, head);
+        }
+    }
+
+    [Theory]
+    [InlineData(MessageBytesMax - 1, 200)]
+    [InlineData(MessageBytesMax, 200)]
+    [InlineData(MessageBytesMax + 1, 413)]
+    public async Task Body_has_a_limit_when_its_length_is_told(int bytes, int status)
+    {
+        await using var connection = await RawConnection.OpenAsync(gateway.Server.EndPoint);
+
+        await connection.SendAsync(Head($"Content-Length: {bytes}"));
+        await SendUntilRefusedAsync(connection, [PaddedBody(bytes)]);
+
+        await AssertAnswerAsync(connection, status);
+    }
+
+    [Theory]
+    [InlineData(MessageBytesMax, 200)]
+    [InlineData(MessageBytesMax + 1, 413)]
+    public async Task Body_has_a_limit_when_its_length_is_not_told(int bytes, int status)
+    {
+        await using var connection = await RawConnection.OpenAsync(gateway.Server.EndPoint);
+
+        await connection.SendAsync(Head("Transfer-Encoding: chunked"));
+        await SendUntilRefusedAsync(connection, [.. PaddedBody(bytes).Chunk(60_000).Select(Chunk), "0\r\n\r\n"u8.ToArray()]);
+
+        await AssertAnswerAsync(connection, status);
+    }
+
+    [Fact]
+    public async Task Told_length_above_the_limit_is_refused_before_the_body_comes()
+    {
+        await using var connection = await RawConnection.OpenAsync(gateway.Server.EndPoint);
+
+        await connection.SendAsync(Head("Content-Length: 999999999999"));
+
+        await AssertAnswerAsync(connection, 413);
+    }
+
+    [Theory]
+    [InlineData(999, 200)]
+    [InlineData(1000, 200)]
+    [InlineData(1001, 413)]
+    public async Task Events_together_have_a_limit_of_their_own(int bytes, int status)
+    {
+        await using var server = await GatewayServer.StartAsync(
+            "--Fanfare:Limits:PublishBytesMax=1000", "--Fanfare:Limits:EventBytesMax=900");
+
+        var answer = await HttpPublisher.PostAsync(
+            server, Messages.HttpBody("/default/a", Messages.EventOf(500), Messages.EventOf(bytes - 500)));
+
+        if (status == 200)
+        {
+            PublishLimitsTests.AssertOutcome(answer.Json, [0, 1], []);
+        }
+        else
+        {
+            answer.AssertError(413, "RequestEntityTooLargeException");
+        }
+    }
+
+    [Fact]
+    public async Task Client_that_leaves_in_the_middle_of_a_body_harms_nobody()
+    {
+        for (var index = 0; index < 20; index++)
+        {
+            await using var leaver = await RawConnection.OpenAsync(gateway.Server.EndPoint);
+            await leaver.SendAsync((byte[])[.. Head("Content-Length: 500"), .. "{\"channel\":\"/default/a\",\"ev"u8]);
+            leaver.Abort();
+        }
+
+        Assert.Equal(200, (await HttpPublisher.PostAsync(gateway.Server, Messages.HttpBody("/default/a", "1"))).Status);
+        Assert.DoesNotContain(gateway.Server.Log.Lines, line => line.Level >= Microsoft.Extensions.Logging.LogLevel.Error);
+    }
+
+    private static byte[] Head(string headers) => Encoding.Latin1.GetBytes(
+        $"POST /event HTTP/1.1\r\nHost: localhost\r\nx-api-key: {Credentials.ApiKey}\r\n{headers}\r\n\r\n");
+
+    private static byte[] Chunk(byte[] bytes) =>
+        [.. Encoding.Latin1.GetBytes(bytes.Length.ToString("x", CultureInfo.InvariantCulture) + "\r\n"), .. bytes, .. "\r\n"u8];
+
+    /// <summary>A good publish that is as long as asked because of white space at its end.</summary>
+    private static byte[] PaddedBody(int bytes) => Encoding.UTF8.GetBytes(Messages.HttpBody("/default/a", "1").PadRight(bytes));
+
+    private static async Task SendUntilRefusedAsync(RawConnection connection, IEnumerable<byte[]> parts)
+    {
+        try
+        {
+            foreach (var part in parts)
+            {
+                await connection.SendAsync(part);
+            }
+        }
+        catch (System.Net.Sockets.SocketException)
+        {
+            // The server may stop reading once it has seen enough; its answer is what counts.
+        }
+    }
+
+    private static async Task AssertAnswerAsync(RawConnection connection, int status)
+    {
+        var head = await connection.ReadHeadAsync();
+        Assert.Equal(status, head.Status);
+        if (status == 413)
+        {
+            Assert.Equal("RequestEntityTooLargeException", head.Header("x-amzn-errortype"));
+            Assert.Equal("*", head.Header("Access-Control-Allow-Origin"));
+        }
+    }
+
+    private static async Task SkipBodyAsync(RawConnection connection, ResponseHead head)
+    {
+        if (head.Header("Content-Length") is { } length)
+        {
+            var bytes = int.Parse(length, CultureInfo.InvariantCulture);
+            Assert.True(await Deadline.WaitAsync(token => connection.FillAsync(bytes, token), "the body of an answer"));
+            connection.Take(bytes);
+            return;
+        }
+
+        int end;
+        while ((end = connection.Buffered.IndexOf("0\r\n\r\n"u8)) < 0)
+        {
+            var more = connection.Buffered.Length + 1;
+            Assert.True(await Deadline.WaitAsync(token => connection.FillAsync(more, token), "the last chunk of an answer"));
+        }
+
+        connection.Take(end + 5);
+    }
+}
