@@ -1,8 +1,11 @@
 using System.Net;
+using Fanfare.Gateway.Apis;
+using Fanfare.Gateway.Observability;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 
 namespace Fanfare.Gateway.Tests.TestKit;
 
@@ -29,34 +32,38 @@ public sealed class GatewayServer : IAsyncDisposable
     public RecordingLogger Log { get; }
 
     /// <summary>Starts a gateway with the test key and the given arguments, such as <c>--Fanfare:Limits:EventsPerPublishMax=3</c>.</summary>
-    public static Task<GatewayServer> StartAsync(params string[] arguments) => StartAsync(null, null, arguments);
+    public static Task<GatewayServer> StartAsync(params string[] arguments) => StartAsync(_ => { }, arguments);
 
     /// <summary>Starts a gateway on a clock of the test's own.</summary>
     public static Task<GatewayServer> StartAsync(TimeProvider clock, params string[] arguments) =>
-        StartAsync(clock, null, arguments);
+        StartAsync(services => services.Replace(ServiceDescriptor.Singleton(clock)), arguments);
 
-    /// <summary>Starts a gateway with the APIs of a CloudFormation template.</summary>
-    public static async Task<GatewayServer> StartAsync(TimeProvider? clock, string? template, params string[] arguments)
+    /// <summary>Starts a gateway that serves the given APIs, the first one by default.</summary>
+    public static Task<GatewayServer> StartAsync(IReadOnlyList<Api> apis, params string[] arguments) => StartAsync(
+        services => services.Replace(ServiceDescriptor.Singleton(provider => new ApiDirectory(
+        [
+            .. apis.Select(api => new ServedApi(
+                api,
+                provider.GetRequiredService<IOptions<GatewayLimits>>().Value,
+                provider.GetRequiredService<GatewayMetrics>(),
+                provider.GetRequiredService<TimeProvider>())),
+        ]))),
+        arguments);
+
+    private static async Task<GatewayServer> StartAsync(Action<IServiceCollection> configureServices, string[] arguments)
     {
         var folder = Directory.CreateTempSubdirectory("fanfare-test-");
         var log = new RecordingLogger();
-        List<string> all =
-            ["--urls", "http://127.0.0.1:0", "--api-key", Credentials.ApiKey, "--data", Path.Combine(folder.FullName, "data")];
-        if (template is not null)
-        {
-            var file = Path.Combine(folder.FullName, "template.yaml");
-            await File.WriteAllTextAsync(file, template, TestContext.Current.CancellationToken);
-            all.AddRange(["--template", file]);
-        }
-
-        var application = GatewayApplication.Create([.. all, .. arguments], services =>
+        string[] all =
+        [
+            "--urls", "http://127.0.0.1:0", "--api-key", Credentials.ApiKey,
+            "--data", Path.Combine(folder.FullName, "data"), .. arguments,
+        ];
+        var application = GatewayApplication.Create(all, services =>
         {
             services.AddSingleton<ILoggerProvider>(log);
             services.Configure<LoggerFilterOptions>(options => options.MinLevel = LogLevel.Debug);
-            if (clock is not null)
-            {
-                services.Replace(ServiceDescriptor.Singleton(clock));
-            }
+            configureServices(services);
         });
         try
         {

@@ -173,6 +173,11 @@ public sealed class RawWebSocket : IAsyncDisposable
             try
             {
                 await SendBytesAsync(WireFrame.EncodeClose(code));
+                if (code is not (1000 or 1001))
+                {
+                    // A server that lost count of the frames cannot see the answer; it may wait for the client's end instead.
+                    Connection.ShutdownSend();
+                }
             }
             catch (System.Net.Sockets.SocketException)
             {

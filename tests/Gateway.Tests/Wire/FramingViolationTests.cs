@@ -37,14 +37,6 @@ public sealed class FramingViolationTests(SharedGateway gateway) : IClassFixture
                     [.. WireFrame.Encode(Opcode.Text, "{"u8, isFinal: false), .. WireFrame.Encode(Opcode.Text, s_init)],
                     ProtocolError
                 },
-                {
-                    "continuation after the last one",
-                    [
-                        .. WireFrame.Encode(Opcode.Text, [], isFinal: false), .. WireFrame.Encode(Opcode.Continuation, []),
-                        .. WireFrame.Encode(Opcode.Continuation, s_init),
-                    ],
-                    ProtocolError
-                },
                 { "close with one byte", WireFrame.Encode(Opcode.Close, [3]), ProtocolError },
                 { "close with a reason that is not UTF-8", WireFrame.Encode(Opcode.Close, [3, 232, 0xff, 0xfe]), InvalidPayload },
                 { "length with its highest bit set", [0x81, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0], ProtocolError },
@@ -188,6 +180,23 @@ public sealed class FramingViolationTests(SharedGateway gateway) : IClassFixture
         Assert.Equal("1", await witness.NextEventAsync("s"));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Violator_that_stays_is_hung_up_on(bool keepsSending)
+    {
+        await using var socket = await gateway.Server.ConnectAsync();
+
+        await socket.SendBytesAsync(WireFrame.Encode((Opcode)3, []));
+        var close = await socket.NextFrameAsync("close 1002");
+
+        Assert.Equal((Opcode.Close, ProtocolError), (close!.Opcode, close.CloseCode));
+        var sending = keepsSending ? SendUntilHungUpAsync(socket) : Task.CompletedTask;
+        await socket.Connection.ReadToEndAsync();
+        await socket.DisposeAsync();
+        await sending;
+    }
+
     [Fact]
     public async Task Operations_before_a_violation_are_answered()
     {
@@ -198,6 +207,22 @@ public sealed class FramingViolationTests(SharedGateway gateway) : IClassFixture
 
         await socket.NextAsync("unsubscribe_error", "a");
         await socket.AssertClosedAsync(UnsupportedData);
+    }
+
+    [Fact]
+    public async Task Continuation_after_the_last_fragment_is_a_violation()
+    {
+        await using var socket = await gateway.Server.ConnectAsync();
+
+        await socket.SendBytesAsync((byte[])
+        [
+            .. WireFrame.Encode(Opcode.Text, Encoding.UTF8.GetBytes(Messages.Unsubscribe("a")), isFinal: false),
+            .. WireFrame.Encode(Opcode.Continuation, []),
+            .. WireFrame.Encode(Opcode.Continuation, []),
+        ]);
+
+        await socket.NextAsync("unsubscribe_error", "a");
+        await socket.AssertClosedAsync(ProtocolError);
     }
 
     [Fact]
@@ -217,6 +242,21 @@ public sealed class FramingViolationTests(SharedGateway gateway) : IClassFixture
 
             await socket.SendBytesAsync(frame);
             await socket.NextAsync("unsubscribe_error", "a");
+        }
+    }
+
+    private static async Task SendUntilHungUpAsync(RawWebSocket socket)
+    {
+        try
+        {
+            while (true)
+            {
+                await socket.SendAsync(Messages.Init);
+            }
+        }
+        catch (Exception exception) when (exception is System.Net.Sockets.SocketException or ObjectDisposedException)
+        {
+            // What the test waits for.
         }
     }
 
