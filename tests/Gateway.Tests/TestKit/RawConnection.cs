@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
@@ -118,6 +119,31 @@ public sealed class RawConnection : IAsyncDisposable
             },
             missing);
         return ResponseHead.Parse(Encoding.Latin1.GetString(Take(length)));
+    }
+
+    /// <summary>Reads past the body that belongs to a response's head.</summary>
+    public async Task SkipBodyAsync(ResponseHead head)
+    {
+        ArgumentNullException.ThrowIfNull(head);
+        int length;
+        if (head.Header("Content-Length") is { } told)
+        {
+            length = int.Parse(told, CultureInfo.InvariantCulture);
+        }
+        else
+        {
+            var lastChunk = "0\r\n\r\n"u8.ToArray();
+            while ((length = Buffered.IndexOf(lastChunk)) < 0)
+            {
+                var more = Buffered.Length + 1;
+                Assert.True(await Deadline.WaitAsync(token => FillAsync(more, token), "the last chunk of a response"));
+            }
+
+            length += lastChunk.Length;
+        }
+
+        Assert.True(await Deadline.WaitAsync(token => FillAsync(length, token), "the body of a response"));
+        Take(length);
     }
 
     /// <summary>Waits for the peer to end the connection, discarding what it sends until then.</summary>

@@ -45,6 +45,7 @@ public sealed class SlowSubscriberTests
         }
 
         Assert.InRange(received, 0, EventCount - 1);
+        await slow.SendBytesAsync(WireFrame.EncodeClose(TryAgainLater));
         await slow.Connection.ReadToEndAsync();
     }
 
