@@ -167,10 +167,10 @@ internal sealed class Mutator(int seed)
 
     private string NextEvents()
     {
-        var events = new string[Next(8)];
+        var events = new string[Next(6) == 0 ? Next(8) : 1 + Next(5)];
         for (var index = 0; index < events.Length; index++)
         {
-            events[index] = Next(6) == 0 ? Odd(Quote(Bend(Pick(s_values)))) : Quote(Next(2) == 0 ? Pick(s_values.AsSpan(0, 4)) : "{}");
+            events[index] = Next(12) == 0 ? Odd(Quote(Bend(Pick(s_values)))) : Quote(Next(2) == 0 ? Pick(s_values.AsSpan(0, 4)) : "{}");
         }
 
         return $"[{string.Join(',', events)}]";

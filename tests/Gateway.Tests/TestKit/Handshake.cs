@@ -20,6 +20,12 @@ public sealed record Handshake
     /// <summary>The values of the <c>Sec-WebSocket-Protocol</c> headers, one header each.</summary>
     public IReadOnlyList<string> Protocols { get; init; } = [];
 
+    /// <summary>The <c>Connection</c> header.</summary>
+    public string Connection { get; init; } = "Upgrade";
+
+    /// <summary>The <c>Upgrade</c> header.</summary>
+    public string Upgrade { get; init; } = "websocket";
+
     /// <summary>Further headers.</summary>
     public IReadOnlyList<(string Name, string Value)> Headers { get; init; } = [];
 
@@ -34,7 +40,7 @@ public sealed record Handshake
     public byte[] ToBytes(string authority)
     {
         var text = new StringBuilder($"{Method} {Target} HTTP/1.1\r\nHost: {Host ?? authority}\r\n")
-            .Append("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n")
+            .Append($"Upgrade: {Upgrade}\r\nConnection: {Connection}\r\nSec-WebSocket-Version: 13\r\n")
             .Append($"Sec-WebSocket-Key: {Key}\r\n");
         foreach (var value in Protocols)
         {

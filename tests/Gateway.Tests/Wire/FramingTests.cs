@@ -137,6 +137,24 @@ public sealed class FramingTests(SharedGateway gateway) : IClassFixture<SharedGa
         await socket.NextAsync("unsubscribe_error", "a");
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public async Task Hundred_thousand_fragments_make_one_message(int bytesEach)
+    {
+        await using var socket = await gateway.Server.ConnectAsync();
+        var fragment = WireFrame.Encode(Opcode.Continuation, new string(' ', bytesEach).Select(c => (byte)c).ToArray(), isFinal: false);
+
+        await socket.SendBytesAsync((byte[])
+        [
+            .. WireFrame.Encode(Opcode.Text, Encoding.UTF8.GetBytes(Messages.Unsubscribe("a")), isFinal: false),
+            .. Enumerable.Repeat(fragment, 100_000).SelectMany(bytes => bytes),
+            .. WireFrame.Encode(Opcode.Continuation, []),
+        ]);
+
+        await socket.NextAsync("unsubscribe_error", "a");
+    }
+
     [Fact]
     public async Task Close_in_the_middle_of_a_fragmented_message_is_answered()
     {

@@ -24,6 +24,9 @@ public sealed class HandshakeRefusalTests(SharedGateway gateway) : IClassFixture
         { "an empty object", [$"{Events}, {Credentials.HeaderProtocol("{}")}"] },
         { "no host", [$"{Events}, {Credentials.HeaderProtocol($$"""{"x-api-key":"{{Credentials.ApiKey}}"}""")}"] },
         { "not UTF-8", [$"{Events}, header-{Credentials.ToBase64Url([.. "{\"host\":\""u8, 0xff, 0xfe, .. "\"}"u8])}"] },
+        { "half a character in a value", [$"{Events}, {Credentials.HeaderProtocol("""{"host":"a","x-api-key":"\ud800"}""")}"] },
+        { "half a character in the host", [$"{Events}, {Credentials.HeaderProtocol("""{"host":"\ud800","x-api-key":"a"}""")}"] },
+        { "half a character in a name", [$"{Events}, {Credentials.HeaderProtocol("""{"host":"a","\udc00":"a"}""")}"] },
         { "a bomb of brackets", [$"{Events}, {Credentials.HeaderProtocol(new string('[', 5000))}"] },
     };
 

@@ -1,3 +1,4 @@
+using System.Net.WebSockets;
 using System.Text;
 using System.Text.Json.Nodes;
 using Fanfare.Gateway.Tests.TestKit;
@@ -168,6 +169,44 @@ public sealed class HandshakeTests(SharedGateway gateway) : IClassFixture<Shared
             Handshake.WithProtocols($"{Events}, {Credentials.HeaderProtocol(authorization)}"));
 
         await socket.InitAsync();
+    }
+
+    [Theory]
+    [InlineData("keep-alive, Upgrade", "websocket")] // Firefox
+    [InlineData("upgrade", "WebSocket")]
+    [InlineData("Upgrade", "WEBSOCKET")]
+    public async Task Upgrade_is_recognised_however_clients_spell_it(string connection, string upgrade)
+    {
+        await using var socket = await gateway.Server.ConnectAsync(
+            Handshake.WithKey() with { Connection = connection, Upgrade = upgrade });
+
+        await socket.InitAsync();
+    }
+
+    [Fact]
+    public async Task Plain_websocket_client_of_the_platform_connects_subscribes_and_receives()
+    {
+        var token = TestContext.Current.CancellationToken;
+        using var client = new ClientWebSocket();
+        client.Options.AddSubProtocol(Events);
+        client.Options.AddSubProtocol(s_header);
+        await client.ConnectAsync(new Uri($"ws://{gateway.Server.EndPoint}/event/realtime"), token);
+        var buffer = new byte[4096];
+
+        await client.SendAsync(
+            Encoding.UTF8.GetBytes(Messages.Subscribe("s", "/default/platform")), WebSocketMessageType.Text, true, token);
+        Assert.Equal("""{"type":"subscribe_success","id":"s"}""", await ReceiveAsync());
+        await HttpPublisher.PostAsync(gateway.Server, Messages.HttpBody("/default/platform", "1"));
+        Assert.Equal("""{"type":"data","id":"s","event":"1"}""", await ReceiveAsync());
+        await Deadline.WaitAsync(
+            async stop => await client.CloseAsync(WebSocketCloseStatus.NormalClosure, null, stop), "the answer to a close");
+        Assert.Equal(WebSocketCloseStatus.NormalClosure, client.CloseStatus);
+
+        async Task<string> ReceiveAsync()
+        {
+            var result = await Deadline.WaitAsync(stop => client.ReceiveAsync(buffer.AsMemory(), stop), "a message");
+            return Encoding.UTF8.GetString(buffer, 0, result.Count);
+        }
     }
 
     [Fact]

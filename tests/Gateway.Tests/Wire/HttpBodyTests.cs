@@ -56,6 +56,19 @@ public sealed class HttpBodyTests(SharedGateway gateway) : IClassFixture<SharedG
     }
 
     [Fact]
+    public async Task Http_1_0_client_is_served()
+    {
+        await using var connection = await RawConnection.OpenAsync(gateway.Server.EndPoint);
+        var body = Messages.HttpBody("/default/a", "1");
+
+        await connection.SendAsync(Encoding.Latin1.GetBytes(
+            $"POST /event HTTP/1.0\r\nx-api-key: {Credentials.ApiKey}\r\nContent-Length: {body.Length}\r\n\r\n{body}"));
+
+        Assert.Equal(200, (await connection.ReadHeadAsync()).Status);
+        await connection.ReadToEndAsync();
+    }
+
+    [Fact]
     public async Task Requests_may_be_pipelined()
     {
         await using var connection = await RawConnection.OpenAsync(gateway.Server.EndPoint);

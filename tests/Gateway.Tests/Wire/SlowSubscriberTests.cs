@@ -88,15 +88,19 @@ public sealed class SlowSubscriberTests
         }
     }
 
-    [Fact]
-    public async Task Publisher_that_does_not_read_its_answers_stops_only_itself()
+    [Theory]
+    [InlineData("requests")]
+    [InlineData("pings")]
+    public async Task Client_that_does_not_read_its_answers_stops_only_itself(string what)
     {
         await using var server = await GatewayServer.StartAsync("--Fanfare:Limits:PendingBytesMax=100000");
         await using var witness = await server.ConnectAsync();
         await witness.SubscribeAsync("w", "/default/witness");
         await using var deaf = await RawWebSocket.ConnectAsync(server.EndPoint, receiveBufferBytes: 64 * 1024);
-        var burst = Enumerable.Range(0, 500).SelectMany(n => WireFrame.EncodeText(Messages.Unsubscribe($"{n}-{new string('i', 100)}")))
-            .ToArray();
+        var request = what == "pings"
+            ? WireFrame.Encode(Opcode.Ping, new byte[125])
+            : WireFrame.EncodeText(Messages.Unsubscribe(new string('i', 120)));
+        var burst = Enumerable.Repeat(request, 500).SelectMany(bytes => bytes).ToArray();
         var flooding = FloodAsync(deaf, burst);
 
         await using var publisher = await server.ConnectAsync();

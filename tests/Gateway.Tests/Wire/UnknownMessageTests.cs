@@ -70,6 +70,25 @@ public sealed class UnknownMessageTests(SharedGateway gateway) : IClassFixture<S
         await socket.AssertNothingElseAsync();
     }
 
+    [Theory]
+    [InlineData("""{"type":"\ud800"}""")]
+    [InlineData("""{"\udc00":1,"type":"hello"}""")]
+    [InlineData("""{"type":"unsubscribe","id":"\ud800"}""")]
+    [InlineData("""{"type":"hello","id":"a\udfff"}""")]
+    [InlineData("""{"type":"subscribe","id":"a","channel":"/default/\ud800"}""")]
+    [InlineData("""{"type":"subscribe","id":"a","channel":"/default/a","authorization":{"x-api-key":"\ud800"}}""")]
+    [InlineData("""{"type":"subscribe","id":"a","channel":"/default/a","authorization":{"\ud800":"x"}}""")]
+    [InlineData("""{"type":"publish","id":"a","channel":"\ud83d","events":["1"],"authorization":{"host":"\ude00"}}""")]
+    public async Task Half_a_character_anywhere_gets_an_answer_of_the_protocol(string message)
+    {
+        await using var socket = await gateway.Server.ConnectAsync();
+
+        await socket.SendAsync(message);
+
+        Assert.EndsWith("error", (string?)(await socket.NextAsync())["type"], StringComparison.Ordinal);
+        await socket.AssertNothingElseAsync();
+    }
+
     [Fact]
     public async Task Bad_messages_leave_subscriptions_alone()
     {
