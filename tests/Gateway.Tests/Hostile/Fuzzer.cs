@@ -13,6 +13,9 @@ internal sealed class Fuzzer(GatewayProcess gateway, ChannelWriter<bool> steps, 
     private const int FramesPerConnectionMax = 40;
     private const int ConnectionsAtOnce = 4;
 
+    // One in so many connections ends with a reset, in the middle of whatever it was.
+    private const int AbortEvery = 5;
+
     private static readonly byte[] s_data = "{\"type\":\"data\""u8.ToArray();
     private static readonly byte[] s_keepAlive = "{\"type\":\"ka\""u8.ToArray();
     private static readonly int[] s_statuses = [200, 400, 401, 403];
@@ -105,6 +108,10 @@ internal sealed class Fuzzer(GatewayProcess gateway, ChannelWriter<bool> steps, 
         return (mutator.Next(3) == 0 ? upgrade : [.. upgrade, .. WireFrame.EncodeText(mutator.NextMessage())], 1);
     });
 
+    /// <summary>Sends HTTP requests whose heads are bent too, and whose bodies may be shorter or longer than told.</summary>
+    public Task<int> SendRequestsAsync(int part, int count) => SendThrowAwayAsync(
+        count, CreateMutator(part), mutator => (mutator.NextRequest(), 1));
+
     private Mutator CreateMutator(int part) => new(unchecked((seed * 31) + part));
 
     private static async ValueTask<bool> ReadAnswersAsync(RawWebSocket socket, CancellationToken token)
@@ -144,6 +151,12 @@ internal sealed class Fuzzer(GatewayProcess gateway, ChannelWriter<bool> steps, 
         try
         {
             await connection.SendAsync(bytes);
+            if (bytes.Length % AbortEvery == 0)
+            {
+                connection.Abort();
+                return;
+            }
+
             connection.ShutdownSend();
         }
         catch (SocketException)

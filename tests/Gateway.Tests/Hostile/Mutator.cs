@@ -138,6 +138,28 @@ internal sealed class Mutator(int seed)
         return bytes;
     }
 
+    /// <summary>An HTTP request, good or bent, with a body that need not be as long as it says.</summary>
+    public byte[] NextRequest()
+    {
+        var body = Encoding.UTF8.GetBytes(NextBody());
+        var length = Next(4) switch { 0 => Next(3_000_000), 1 => body.Length + Next(100), _ => body.Length };
+        var framing = Next(5) switch
+        {
+            0 => "Transfer-Encoding: chunked",
+            1 => $"Transfer-Encoding: chunked\r\nContent-Length: {length}",
+            _ => $"Content-Length: {Pick([$"{length}", $"{length}", $"{length}", "-1", "x", "99999999999999999999"])}",
+        };
+        var head = Encoding.Latin1.GetBytes(
+            $"{Pick(["POST", "POST", "POST", "GET", "PUT", "OPTIONS", "post"])} {Pick(["/event", "/event", "/event?x", "/", "*", "/%2e"])} HTTP/1.1\r\n"
+            + $"Host: {Pick(["a", "a", "", "a:b:c", "[::1", "a.b"])}\r\nx-api-key: {Credentials.ApiKey}\r\n{framing}\r\n\r\n");
+        if (Next(4) == 0)
+        {
+            head[Next(head.Length)] = (byte)Next(256);
+        }
+
+        return [.. head, .. body.AsSpan(0, Next(3) == 0 ? Next(body.Length + 1) : body.Length)];
+    }
+
     private string NextChannel()
     {
         if (Next(4) != 0)

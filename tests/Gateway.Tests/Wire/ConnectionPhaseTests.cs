@@ -148,36 +148,54 @@ public sealed class ConnectionPhaseTests
     [Fact]
     public async Task Connection_is_closed_as_going_away_after_a_day()
     {
+        // The last step ends on the hour exactly: a longer one would also run out the time in which the close must be sent.
         var clock = new ManualTimeProvider();
-        await using var server = await GatewayServer.StartAsync(clock);
+        await using var server = await GatewayServer.StartAsync(clock, "--Fanfare:Limits:KeepAliveInterval=2.00:00:00");
         await using var socket = await server.ConnectAsync();
         await socket.InitAsync();
         await socket.AssertNothingElseAsync();
 
-        clock.Advance(TimeSpan.FromHours(23.9));
+        clock.Advance(TimeSpan.FromHours(24) - TimeSpan.FromSeconds(10));
         await socket.AssertNothingElseAsync();
-        clock.Advance(TimeSpan.FromHours(0.2));
+        clock.Advance(TimeSpan.FromSeconds(10));
 
         await socket.AssertClosedAsync(1001);
     }
 
     [Fact]
-    public async Task Connection_that_never_sends_anything_lives_for_a_day_too()
+    public async Task Lifetime_of_a_connection_is_a_setting()
+    {
+        var clock = new ManualTimeProvider();
+        await using var server = await GatewayServer.StartAsync(clock, "--Fanfare:Limits:ConnectionLifetime=00:00:30");
+        await using var socket = await server.ConnectAsync();
+        await socket.AssertNothingElseAsync();
+
+        clock.Advance(TimeSpan.FromSeconds(30));
+
+        await socket.AssertClosedAsync(1001);
+    }
+
+    [Fact]
+    public async Task Connection_that_sends_nothing_more_lives_for_a_day_too()
     {
         var clock = new ManualTimeProvider();
         await using var server = await GatewayServer.StartAsync(clock);
         await using var socket = await server.ConnectAsync();
+        socket.IgnoresKeepAlive = false;
         await socket.SubscribeAsync("a", "/default/a");
         await using var publisher = await server.ConnectAsync();
+        await publisher.AssertNothingElseAsync();
 
-        for (var hour = 1; hour < 24; hour++)
+        for (var minute = 1; minute < 24 * 60; minute++)
         {
-            clock.Advance(TimeSpan.FromHours(1));
+            clock.Advance(TimeSpan.FromMinutes(1));
+            Assert.Equal(KeepAlive, await socket.NextTextAsync($"ka of minute {minute}"));
+            Assert.Equal(KeepAlive, await publisher.NextTextAsync($"the publisher's ka of minute {minute}"));
         }
 
         await publisher.PublishAsync("/default/a", "1");
         Assert.Equal("1", await socket.NextEventAsync("a"));
-        clock.Advance(TimeSpan.FromHours(1.1));
+        clock.Advance(TimeSpan.FromMinutes(1));
         await socket.AssertClosedAsync(1001);
     }
 
