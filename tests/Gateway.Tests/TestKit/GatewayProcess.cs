@@ -97,7 +97,7 @@ public sealed partial class GatewayProcess : IAsyncDisposable
     }
 
     /// <summary>The gateway that was built with these tests, in the same configuration.</summary>
-    private static string AssemblyPath
+    internal static string AssemblyPath
     {
         get
         {
