@@ -21,6 +21,9 @@ internal sealed class Interest(PatternKey pattern, int shardCount)
     /// <summary>The last call to the backplane about this pattern; the next one follows it. Guarded by the table's lock.</summary>
     public Task Announcement { get; set; } = Task.CompletedTask;
 
+    /// <summary>How many calls to the backplane are under way or wait their turn. Guarded by the table's lock.</summary>
+    public int CallCount { get; set; }
+
     /// <summary>Whether a shard has a subscription to the pattern, or one on its way through the shard's queue.</summary>
     /// <remarks>
     /// Not the same as a set that has members: an event published behind a subscribe on the same connection must follow it into
@@ -90,6 +93,7 @@ internal sealed class InterestTable
             if (interest.HolderCount == 1)
             {
                 // Not cancelled with the first subscriber: others may be waiting for the same announcement.
+                interest.CallCount++;
                 interest.Announcement = AnnounceAsync(interest, interest.Announcement);
             }
 
@@ -110,6 +114,7 @@ internal sealed class InterestTable
                 return default;
             }
 
+            interest.CallCount++;
             interest.Announcement = WithdrawAsync(interest, interest.Announcement);
             return new(interest.Announcement);
         }
@@ -122,6 +127,12 @@ internal sealed class InterestTable
             await announcement.WaitAsync(cancellationToken);
             return interest;
         }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested && !announcement.IsCompleted)
+        {
+            // Not waited for: where it withdraws, it waits for the very announcement that the caller has given up on.
+            _ = AbandonAsync(interest, shard);
+            throw;
+        }
         catch
         {
             await ReleaseAsync(interest, shard);
@@ -129,10 +140,21 @@ internal sealed class InterestTable
         }
     }
 
+    // Nobody is left to hear of a withdrawal that fails.
+    private async Task AbandonAsync(Interest interest, int shard) =>
+        await ReleaseAsync(interest, shard).AsTask().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+
     private async Task AnnounceAsync(Interest interest, Task previous)
     {
         await previous.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        await _backplane.AddInterestAsync(interest.Pattern, CancellationToken.None);
+        try
+        {
+            await _backplane.AddInterestAsync(interest.Pattern, CancellationToken.None);
+        }
+        finally
+        {
+            EndCall(interest);
+        }
     }
 
     private async Task WithdrawAsync(Interest interest, Task previous)
@@ -144,12 +166,19 @@ internal sealed class InterestTable
         }
         finally
         {
-            lock (_lock)
+            EndCall(interest);
+        }
+    }
+
+    private void EndCall(Interest interest)
+    {
+        lock (_lock)
+        {
+            interest.CallCount--;
+            // While a call waits its turn the pattern stays, or the next subscriber's announcement would not follow it.
+            if (interest.HolderCount == 0 && interest.CallCount == 0)
             {
-                if (interest.HolderCount == 0)
-                {
-                    _interests.TryRemove(new(interest.Pattern.Value, interest));
-                }
+                _interests.TryRemove(new(interest.Pattern.Value, interest));
             }
         }
     }
