@@ -32,14 +32,14 @@ public sealed class GatewayServer : IAsyncDisposable
     public RecordingLogger Log { get; }
 
     /// <summary>Starts a gateway with the test key and the given arguments, such as <c>--Fanfare:Limits:EventsPerPublishMax=3</c>.</summary>
-    public static Task<GatewayServer> StartAsync(params string[] arguments) => StartAsync(_ => { }, arguments);
+    public static Task<GatewayServer> StartAsync(params string[] arguments) => StartCoreAsync(null, null, null, arguments);
 
     /// <summary>Starts a gateway on a clock of the test's own.</summary>
     public static Task<GatewayServer> StartAsync(TimeProvider clock, params string[] arguments) =>
-        StartAsync(services => services.Replace(ServiceDescriptor.Singleton(clock)), arguments);
+        StartCoreAsync(clock, null, null, arguments);
 
     /// <summary>Starts a gateway that serves the given APIs, the first one by default.</summary>
-    public static Task<GatewayServer> StartAsync(IReadOnlyList<Api> apis, params string[] arguments) => StartAsync(
+    public static Task<GatewayServer> StartAsync(IReadOnlyList<Api> apis, params string[] arguments) => StartWithAsync(
         services => services.Replace(ServiceDescriptor.Singleton(provider => new ApiDirectory(
         [
             .. apis.Select(api => new ServedApi(
@@ -50,20 +50,38 @@ public sealed class GatewayServer : IAsyncDisposable
         ]))),
         arguments);
 
-    private static async Task<GatewayServer> StartAsync(Action<IServiceCollection> configureServices, string[] arguments)
+    /// <summary>Starts a gateway with the APIs of a CloudFormation template.</summary>
+    public static Task<GatewayServer> StartAsync(TimeProvider? clock, string? template, params string[] arguments) =>
+        StartCoreAsync(clock, template, null, arguments);
+
+    /// <summary>Starts a gateway with services of the test's own.</summary>
+    public static Task<GatewayServer> StartWithAsync(Action<IServiceCollection> configureServices, params string[] arguments) =>
+        StartCoreAsync(null, null, configureServices, arguments);
+
+    private static async Task<GatewayServer> StartCoreAsync(
+        TimeProvider? clock, string? template, Action<IServiceCollection>? configureServices, string[] arguments)
     {
         var folder = Directory.CreateTempSubdirectory("fanfare-test-");
         var log = new RecordingLogger();
-        string[] all =
-        [
-            "--urls", "http://127.0.0.1:0", "--api-key", Credentials.ApiKey,
-            "--data", Path.Combine(folder.FullName, "data"), .. arguments,
-        ];
-        var application = GatewayApplication.Create(all, services =>
+        List<string> all =
+            ["--urls", "http://127.0.0.1:0", "--api-key", Credentials.ApiKey, "--data", Path.Combine(folder.FullName, "data")];
+        if (template is not null)
+        {
+            var file = Path.Combine(folder.FullName, "template.yaml");
+            await File.WriteAllTextAsync(file, template, TestContext.Current.CancellationToken);
+            all.AddRange(["--template", file]);
+        }
+
+        var application = GatewayApplication.Create([.. all, .. arguments], services =>
         {
             services.AddSingleton<ILoggerProvider>(log);
             services.Configure<LoggerFilterOptions>(options => options.MinLevel = LogLevel.Debug);
-            configureServices(services);
+            if (clock is not null)
+            {
+                services.Replace(ServiceDescriptor.Singleton(clock));
+            }
+
+            configureServices?.Invoke(services);
         });
         try
         {
