@@ -1,3 +1,5 @@
+using System.Net.Sockets;
+using System.Security.Cryptography;
 using Fanfare.Gateway.Apis;
 using Fanfare.Gateway.Authorization;
 using Fanfare.Gateway.Backplane;
@@ -55,6 +57,23 @@ internal static class GatewayApplication
         var fanOut = app.Services.GetRequiredService<LocalFanOut>();
         fanOut.Interests = new InterestTable(app.Services.GetRequiredService<IBackplane>(), fanOut.ShardCount);
         return app;
+    }
+
+    /// <summary>Starts listening.</summary>
+    /// <exception cref="GatewayStartException">An address cannot be listened on, or its certificate cannot be used.</exception>
+    public static async Task StartAsync(WebApplication app)
+    {
+        try
+        {
+            await app.StartAsync();
+        }
+        catch (Exception e) when (e is SocketException or ArgumentException or CryptographicException)
+        {
+            // None of these says what it is about: an address of another machine, a port over 65535, a damaged certificate.
+            var endpoints = app.Configuration.GetSection("Kestrel:Endpoints").GetChildren().Select(endpoint => endpoint["Url"]);
+            var addresses = endpoints.Append(app.Configuration[WebHostDefaults.ServerUrlsKey]).Where(url => !string.IsNullOrEmpty(url));
+            throw new GatewayStartException($"Cannot listen on {string.Join(", ", addresses)}: {e.Message}");
+        }
     }
 
     private static void AddGateway(IServiceCollection services, IConfiguration configuration)

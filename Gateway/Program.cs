@@ -11,7 +11,7 @@ if (new GatewayCommandLine().TryAnswer(args))
 try
 {
     await using var app = GatewayApplication.Create(args);
-    await app.StartAsync();
+    await GatewayApplication.StartAsync(app);
     StartBanner.Write(
         Console.Out,
         app.Urls,
@@ -43,10 +43,12 @@ catch (OptionsValidationException e)
 
     return 1;
 }
-catch (Exception e) when (e is IOException or InvalidOperationException or FormatException)
+catch (Exception e) when (e is IOException or InvalidDataException or UnauthorizedAccessException
+    or InvalidOperationException or FormatException)
 {
-    // A port in use, a certificate that can't be read, a setting that can't be converted: the message names it.
-    var message = e.InnerException is { } inner && e is InvalidOperationException ? $"{e.Message} {inner.Message}" : e.Message;
+    // A port in use, a file that can't be read, a setting that can't be converted: the message names it.
+    var hasReason = e is InvalidOperationException or InvalidDataException && e.InnerException is not null;
+    var message = hasReason ? $"{e.Message} {e.GetBaseException().Message}" : e.Message;
     Console.Error.WriteLine($"fanfare: {message.ReplaceLineEndings(" ")}");
     return 1;
 }

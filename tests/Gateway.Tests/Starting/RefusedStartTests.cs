@@ -151,7 +151,7 @@ public sealed class RefusedStartTests : IDisposable
         var result = await GatewayRun.ToEndAsync(
             _folder.Path, "--Kestrel:Endpoints:Tls:Url=https://127.0.0.1:0", $"--Kestrel:Endpoints:Tls:Certificate:Path={file}");
 
-        result.AssertRefused();
+        result.AssertRefused("https://127.0.0.1:0", "certificate");
     }
 
     [Fact]
