@@ -78,6 +78,7 @@ internal sealed partial class Shard
             return;
         }
 
+        long delivered = 0;
         foreach (var subscription in subscriptions)
         {
             var output = subscription.Output;
@@ -91,11 +92,12 @@ internal sealed partial class Shard
                     && HasRoom(output, FrameHeader.LengthMax + head.Length + tail.Length))
                 {
                     CountAppended(output, output.Buffer.AppendText(head, tail));
+                    delivered++;
                 }
             }
         }
 
-        subscriptions[0].Namespace.Metrics.Delivered((long)subscriptions.Length * events.AcceptedCount);
+        subscriptions[0].Namespace.Metrics.Delivered(delivered);
     }
 
     private bool HasRoom(ConnectionOutput output, int length)

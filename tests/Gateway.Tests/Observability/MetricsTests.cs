@@ -251,4 +251,22 @@ public sealed class MetricsTests
         await silent.AssertClosedAsync(1001);
         await Deadline.WaitAsync(stopped, "the end of the drain");
     }
+
+    [Fact]
+    public async Task What_comes_too_late_for_a_connection_is_no_delivery()
+    {
+        await using var gateway = await GatewayServer.StartAsync();
+        await using var silent = await gateway.ConnectAsync();
+        await silent.SubscribeAsync("s", "/default/late");
+        var stopped = gateway.StopAsync();
+        Assert.Equal(Opcode.Close, (await silent.NextFrameAsync("the close frame"))!.Opcode);
+
+        var answer = await HttpPublisher.PostAsync(gateway, Messages.HttpBody("/default/late", "1"));
+        Assert.Equal(200, answer.Status);
+        var metrics = await Metrics.WaitAsync(gateway, 1, "fanfare_delivery_duration_seconds_count");
+        Assert.Equal(0, metrics.Sum("fanfare_deliveries_total"));
+
+        await silent.SendBytesAsync(WireFrame.EncodeClose(1001));
+        await Deadline.WaitAsync(stopped, "the end of the drain");
+    }
 }
