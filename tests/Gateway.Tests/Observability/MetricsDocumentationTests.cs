@@ -12,8 +12,8 @@ public sealed class MetricsDocumentationTests
     [Fact]
     public async Task Every_metric_of_the_gateway_is_in_the_operations_page()
     {
-        var page = await File.ReadAllTextAsync(
-            Path.Combine(Repository.Root, "docs", "operations.md"), TestContext.Current.CancellationToken);
+        var file = Path.Combine(Repository.Root, "docs", "operations.md");
+        var page = File.Exists(file) ? await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken) : "";
 
         var missing = GetPrometheusNames().Where(name => !page.Contains($"`{name}`", StringComparison.Ordinal)).ToList();
 
