@@ -101,6 +101,7 @@ internal static class GatewayApplication
         services.AddSingleton<IDeliverySink>(provider => provider.GetRequiredService<LocalFanOut>());
         services.AddSingleton<IBackplane, EmbeddedBackplane>();
 
+        services.AddSingleton<BackplaneFailures>();
         services.AddSingleton<EventPublisher>();
         services.AddSingleton<PublishEndpoint>();
         services.AddSingleton<ConnectionServices>();

@@ -132,6 +132,10 @@ internal readonly struct Credentials
             }
             else
             {
+                // Read later, and only by some modes; a lone surrogate, which has no UTF-8 form, is refused now.
+                ResolveIfEscaped(ref reader);
+                reader.Read();
+                ResolveIfEscaped(ref reader);
                 reader.Skip();
             }
         }
@@ -142,6 +146,14 @@ internal readonly struct Credentials
 
         credentials = new Credentials(json, apiKey, authorization);
         return true;
+    }
+
+    private static void ResolveIfEscaped(ref Utf8JsonReader reader)
+    {
+        if (reader.ValueIsEscaped)
+        {
+            _ = reader.GetString();
+        }
     }
 
     private static ReadOnlyMemory<byte> ReadString(ref Utf8JsonReader reader, ReadOnlyMemory<byte> json)

@@ -8,6 +8,9 @@ namespace Fanfare.Gateway.Connections;
 /// <content>Subscribe and unsubscribe.</content>
 internal sealed partial class Connection
 {
+    private static readonly ProtocolError s_failed =
+        new("SubscriptionProcessingError", "There was an error processing the operation", 500);
+
     private static readonly ProtocolError s_missingChannel = new("BadRequestException", "The channel must be a string", 400);
 
     private async ValueTask SubscribeAsync(ClientMessage message)
@@ -87,7 +90,19 @@ internal sealed partial class Connection
             return ProtocolError.HandlerUnavailable;
         }
 
-        var interest = await _services.FanOut.Interests.AcquireAsync(pattern, _output.Shard.Index, _aborted);
+        Interest interest;
+        try
+        {
+            interest = await _services.FanOut.Interests.AcquireAsync(pattern, _output.Shard.Index, _aborted);
+            _services.BackplaneFailures.Succeeded();
+        }
+        catch (Exception e) when (!_aborted.IsCancellationRequested)
+        {
+            // Whatever it was, it costs this subscribe and not the connection.
+            _services.BackplaneFailures.Failed(e);
+            return s_failed;
+        }
+
         var subscription = new Subscription(_output, interest, ns, message.Id.Span);
         (_subscriptions ??= new List<Subscription>(1)).Add(subscription);
         _output.Subscribe(subscription, ServerMessages.SubscribeSuccess(message.Id.Span));
@@ -116,8 +131,18 @@ internal sealed partial class Connection
         await ReleaseInterestAsync(subscription);
     }
 
-    private async ValueTask ReleaseInterestAsync(Subscription subscription) =>
-        await _services.FanOut.Interests.ReleaseAsync(subscription.Interest, _output.Shard.Index);
+    private async ValueTask ReleaseInterestAsync(Subscription subscription)
+    {
+        try
+        {
+            await _services.FanOut.Interests.ReleaseAsync(subscription.Interest, _output.Shard.Index);
+        }
+        catch (Exception e)
+        {
+            // The subscription is gone all the same; what a backplane still believes of this gateway is its own to mend.
+            _services.BackplaneFailures.Failed(e);
+        }
+    }
 
     // A connection has few subscriptions, 200 at most by default, and looks them up only to subscribe and unsubscribe.
     private Subscription? Find(ReadOnlySpan<byte> id)

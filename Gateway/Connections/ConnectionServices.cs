@@ -1,4 +1,5 @@
 using Fanfare.Gateway.Authorization;
+using Fanfare.Gateway.Backplane;
 using Fanfare.Gateway.FanOut;
 using Fanfare.Gateway.Observability;
 using Fanfare.Gateway.Protocol;
@@ -9,7 +10,7 @@ namespace Fanfare.Gateway.Connections;
 
 /// <summary>What all connections share, in one reference.</summary>
 internal sealed class ConnectionServices(
-    LocalFanOut fanOut, Authorizer authorizer, EventPublisher publisher, GatewayMetrics metrics, ApiLog log,
+    LocalFanOut fanOut, Authorizer authorizer, EventPublisher publisher, BackplaneFailures backplaneFailures, GatewayMetrics metrics, ApiLog log,
     IOptions<GatewayLimits> limits, TimeProvider timeProvider)
 {
     public LocalFanOut FanOut { get; } = fanOut;
@@ -17,6 +18,8 @@ internal sealed class ConnectionServices(
     public Authorizer Authorizer { get; } = authorizer;
 
     public EventPublisher Publisher { get; } = publisher;
+
+    public BackplaneFailures BackplaneFailures { get; } = backplaneFailures;
 
     public GatewayMetrics Metrics { get; } = metrics;
 

@@ -68,11 +68,19 @@ internal sealed class RealtimeEndpoint(ApiDirectory apis, ConnectionServices ser
             response.Headers.SecWebSocketProtocol = ConnectRequest.Subprotocol;
         }
 
-        await using var stream = await AcceptAsync(context, connect, key);
-        services.Metrics.HandshakeDuration.Record(
-            services.TimeProvider.GetElapsedTime(began).TotalSeconds, api.Metrics.Tags);
-        var connection = new Connection(services, api, origin, stream, context.Abort, rejection, context.RequestAborted);
-        await connection.RunAsync();
+        services.FanOut.ConnectionBegins();
+        try
+        {
+            await using var stream = await AcceptAsync(context, connect, key);
+            services.Metrics.HandshakeDuration.Record(
+                services.TimeProvider.GetElapsedTime(began).TotalSeconds, api.Metrics.Tags);
+            var connection = new Connection(services, api, origin, stream, context.Abort, rejection, context.RequestAborted);
+            await connection.RunAsync();
+        }
+        finally
+        {
+            services.FanOut.ConnectionEnded();
+        }
     }
 
     private static bool IsWebSocketUpgrade(IHeaderDictionary headers) =>

@@ -25,6 +25,7 @@ internal sealed class LocalFanOut : IDeliverySink, IDisposable
     private TaskCompletionSource? _room;
     private TaskCompletionSource? _ended;
     private int _nextShard = -1;
+    private int _connectionCount;
     private InterestTable? _interests;
 
     public LocalFanOut(IOptions<GatewayLimits> limits, GatewayMetrics metrics, TimeProvider timeProvider, ILogger<LocalFanOut> logger)
@@ -48,20 +49,8 @@ internal sealed class LocalFanOut : IDeliverySink, IDisposable
     /// <summary>How many shards there are.</summary>
     public int ShardCount => _shards.Length;
 
-    /// <summary>How many connections there are.</summary>
-    public int ConnectionCount
-    {
-        get
-        {
-            var count = 0;
-            foreach (var shard in _shards)
-            {
-                count += shard.ConnectionCount;
-            }
-
-            return count;
-        }
-    }
+    /// <summary>How many connections there are, from before their upgrade is answered until nothing is left of them.</summary>
+    public int ConnectionCount => Volatile.Read(ref _connectionCount);
 
     /// <summary>The patterns with local subscriptions. Set once, before the first publish.</summary>
     /// <remarks>Not a constructor's parameter, because the table needs the backplane and the backplane needs this.</remarks>
@@ -73,6 +62,22 @@ internal sealed class LocalFanOut : IDeliverySink, IDisposable
 
     /// <summary>Chooses the shard of a new connection: each in turn.</summary>
     public Shard AssignShard() => _shards[(uint)Interlocked.Increment(ref _nextShard) % (uint)_shards.Length];
+
+    /// <summary>Counts a connection in, before its client can know that it is one: a drain must not miss it.</summary>
+    public void ConnectionBegins() => Interlocked.Increment(ref _connectionCount);
+
+    /// <summary>Counts a connection out, when nothing is left of it.</summary>
+    public void ConnectionEnded()
+    {
+        if (Interlocked.Decrement(ref _connectionCount) == 0)
+        {
+            lock (_waitLock)
+            {
+                _ended?.TrySetResult();
+                _ended = null;
+            }
+        }
+    }
 
     /// <inheritdoc/>
     public void Deliver(ChannelKey channel, EventBatch events)
@@ -133,19 +138,6 @@ internal sealed class LocalFanOut : IDeliverySink, IDisposable
         if (Volatile.Read(ref _room) is not null && HasRoom())
         {
             Interlocked.Exchange(ref _room, null)?.TrySetResult();
-        }
-    }
-
-    /// <summary>Called by a shard when a connection has left it.</summary>
-    internal void Ended()
-    {
-        if (Volatile.Read(ref _ended) is not null)
-        {
-            lock (_waitLock)
-            {
-                _ended?.TrySetResult();
-                _ended = null;
-            }
         }
     }
 

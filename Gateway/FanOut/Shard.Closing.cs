@@ -17,7 +17,7 @@ internal sealed partial class Shard
 
         output.Position = _outputCount;
         _outputs[_outputCount] = output;
-        Volatile.Write(ref _outputCount, _outputCount + 1);
+        _outputCount++;
         if (_isDraining)
         {
             // Accepted while the drain began.
@@ -99,10 +99,8 @@ internal sealed partial class Shard
             last.Position = output.Position;
             _outputs[_outputCount - 1] = null!;
             output.Position = -1;
-            Volatile.Write(ref _outputCount, _outputCount - 1);
+            _outputCount--;
         }
-
-        _fanOut.Ended();
     }
 
     private void Tick()

@@ -79,9 +79,6 @@ internal sealed partial class Shard : IThreadPoolWorkItem
     /// <summary>How many bytes wait in the outbound buffers of this shard's connections, or are being written.</summary>
     public long PendingBytes => Volatile.Read(ref _pendingBytes);
 
-    /// <summary>How many connections the shard serves.</summary>
-    public int ConnectionCount => Volatile.Read(ref _outputCount);
-
     /// <summary>Queues a command. Safe for concurrent use; never waits.</summary>
     public void Post(in ShardCommand command)
     {

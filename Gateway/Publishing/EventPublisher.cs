@@ -27,8 +27,11 @@ internal readonly record struct PublishSender(Credentials Credentials, SignedCon
 /// <summary>The one path that publishes take, over HTTP and WebSocket: check the channel, authorize, check the events, route.</summary>
 /// <remarks>Safe for concurrent use.</remarks>
 internal sealed class EventPublisher(
-    Authorizer authorizer, IBackplane backplane, GatewayMetrics metrics, IOptions<GatewayLimits> limits)
+    Authorizer authorizer, IBackplane backplane, BackplaneFailures backplaneFailures, GatewayMetrics metrics, IOptions<GatewayLimits> limits)
 {
+    private static readonly ProtocolError s_failed =
+        new("InternalFailureException", "There was an error processing the operation", StatusCodes.Status500InternalServerError);
+
     private readonly GatewayLimits _limits = limits.Value;
 
     /// <summary>Publishes.</summary>
@@ -102,14 +105,20 @@ internal sealed class EventPublisher(
             return errors.Get(problem);
         }
 
-        var status = await RouteAsync(api, ns!, channel, events!, errors, cancellationToken);
-        if (status is null)
+        var isRouted = false;
+        try
         {
-            return new PublishResult(null, events, ns);
+            var status = await RouteAsync(api, ns!, channel, events!, errors, cancellationToken);
+            isRouted = status is null;
+            return isRouted ? new PublishResult(null, events, ns) : status!;
         }
-
-        events!.Release();
-        return status;
+        finally
+        {
+            if (!isRouted)
+            {
+                events!.Release();
+            }
+        }
     }
 
     private async ValueTask<ProtocolError?> RouteAsync(
@@ -125,7 +134,17 @@ internal sealed class EventPublisher(
             return ProtocolError.HandlerUnavailable;
         }
 
-        var status = await backplane.PublishAsync(channel, events, cancellationToken);
-        return status == PublishStatus.Accepted ? null : errors.Overloaded;
+        try
+        {
+            var status = await backplane.PublishAsync(channel, events, cancellationToken);
+            backplaneFailures.Succeeded();
+            return status == PublishStatus.Accepted ? null : errors.Overloaded;
+        }
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+        {
+            // Whatever it was, it costs this publish and not the connection that it came by.
+            backplaneFailures.Failed(e);
+            return s_failed;
+        }
     }
 }

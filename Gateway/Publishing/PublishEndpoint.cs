@@ -48,9 +48,10 @@ internal sealed class PublishEndpoint(
             // The publisher hung up; there is nobody to answer.
             return;
         }
-        catch (BadHttpRequestException e)
+        catch (IOException e) when (!context.Response.HasStarted)
         {
-            error = e.StatusCode == StatusCodes.Status413PayloadTooLarge ? _bodyTooLarge : s_malformedBody;
+            // The server reports a body that breaks HTTP as one of these, with or without a status.
+            error = e is BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } ? _bodyTooLarge : s_malformedBody;
         }
         catch (Exception e) when (!context.Response.HasStarted)
         {

@@ -4,6 +4,7 @@ using Fanfare.Gateway.Authorization;
 using Fanfare.Gateway.Protocol;
 using Fanfare.Gateway.Tests.Apis;
 using Fanfare.Gateway.Tests.TestKit;
+using Microsoft.AspNetCore.Http;
 using GatewayCredentials = Fanfare.Gateway.Authorization.Credentials;
 
 namespace Fanfare.Gateway.Tests.Authorization;
@@ -59,13 +60,13 @@ public sealed class AuthorizerTests : IDisposable
             namespaces: new ChannelNamespace { Name = "chat", PublishModes = allowed, SubscribeModes = allowed });
 
         // A connect answers the same whatever is wrong.
-        var connect = await _authorizer.AuthorizeConnectAsync(byDefault, credentials, Token);
+        var connect = await AskAsync(byDefault, AuthOperation.Connect, null, credentials);
         Assert.Equal(expectedStatus == 0 ? 0 : 401, connect?.Status ?? 0);
         foreach (var api in new[] { byDefault, byNamespace })
         {
             var ns = api.FindNamespace("chat");
-            Assert.Equal(expectedStatus, (await _authorizer.AuthorizePublishAsync(api, ns, credentials, Token))?.Status ?? 0);
-            Assert.Equal(expectedStatus, (await _authorizer.AuthorizeSubscribeAsync(api, ns, credentials, Token))?.Status ?? 0);
+            Assert.Equal(expectedStatus, (await AskAsync(api, AuthOperation.Publish, ns, credentials))?.Status ?? 0);
+            Assert.Equal(expectedStatus, (await AskAsync(api, AuthOperation.Subscribe, ns, credentials))?.Status ?? 0);
         }
     }
 
@@ -75,8 +76,8 @@ public sealed class AuthorizerTests : IDisposable
         var api = _apis.Create(publish: AuthModes.ApiKey, subscribe: AuthModes.None);
         var ns = api.FindNamespace("chat");
 
-        Assert.Null(await _authorizer.AuthorizePublishAsync(api, ns, Read(KeyJson), Token));
-        Assert.Same(ProtocolError.NotAllowed, await _authorizer.AuthorizeSubscribeAsync(api, ns, Read(KeyJson), Token));
+        Assert.Null(await AskAsync(api, AuthOperation.Publish, ns, Read(KeyJson)));
+        Assert.Same(ProtocolError.NotAllowed, await AskAsync(api, AuthOperation.Subscribe, ns, Read(KeyJson)));
     }
 
     [Fact]
@@ -84,10 +85,10 @@ public sealed class AuthorizerTests : IDisposable
     {
         var api = _apis.Create();
 
-        Assert.Same(ProtocolError.NotAllowed, await _authorizer.AuthorizePublishAsync(api, null, Read(KeyJson), Token));
-        Assert.Same(ProtocolError.NotAllowed, await _authorizer.AuthorizeSubscribeAsync(api, null, Read(KeyJson), Token));
-        Assert.Same(ProtocolError.Unauthorized, await _authorizer.AuthorizePublishAsync(api, null, Read(WrongKeyJson), Token));
-        Assert.Same(ProtocolError.Unauthorized, await _authorizer.AuthorizeSubscribeAsync(api, null, Read(WrongKeyJson), Token));
+        Assert.Same(ProtocolError.NotAllowed, await AskAsync(api, AuthOperation.Publish, null, Read(KeyJson)));
+        Assert.Same(ProtocolError.NotAllowed, await AskAsync(api, AuthOperation.Subscribe, null, Read(KeyJson)));
+        Assert.Same(ProtocolError.Unauthorized, await AskAsync(api, AuthOperation.Publish, null, Read(WrongKeyJson)));
+        Assert.Same(ProtocolError.Unauthorized, await AskAsync(api, AuthOperation.Subscribe, null, Read(WrongKeyJson)));
     }
 
     [Fact]
@@ -95,12 +96,12 @@ public sealed class AuthorizerTests : IDisposable
     {
         var clock = new ManualTimeProvider();
         var authenticator = new ApiKeyAuthenticator(clock);
-        var api = _apis.Create(keys: [new ApiKey { Value = "good", Expires = clock.GetUtcNow() + TimeSpan.FromHours(1) }]).Model;
+        var api = _apis.Create(keys: [new ApiKey { Value = "good", Expires = clock.GetUtcNow() + TimeSpan.FromHours(1) }]);
 
         clock.Advance(TimeSpan.FromHours(1) - TimeSpan.FromTicks(1));
-        Assert.True(await authenticator.AuthenticateAsync(api, Read(KeyJson), Token));
+        Assert.Null((await authenticator.AuthenticateAsync(Request(api, Read(KeyJson)), Token)).Error);
         clock.Advance(TimeSpan.FromTicks(1));
-        Assert.False(await authenticator.AuthenticateAsync(api, Read(KeyJson), Token));
+        Assert.Same(ProtocolError.Unauthorized, (await authenticator.AuthenticateAsync(Request(api, Read(KeyJson)), Token)).Error);
     }
 
     [Theory]
@@ -126,18 +127,18 @@ public sealed class AuthorizerTests : IDisposable
             new ApiKey { Value = "expired-and-renewed", Expires = past },
             new ApiKey { Value = "second", Expires = clock.GetUtcNow() + TimeSpan.FromDays(1) },
             new ApiKey { Value = "last" },
-        ]).Model;
+        ]);
 
-        Assert.Equal(expected, await new ApiKeyAuthenticator(clock).AuthenticateAsync(
-            api, Read($$"""{"x-api-key":"{{presented}}"}"""), Token));
+        Assert.Equal(expected, (await new ApiKeyAuthenticator(clock).AuthenticateAsync(
+            Request(api, Read($$"""{"x-api-key":"{{presented}}"}""")), Token)).Error is null);
     }
 
     [Fact]
     public async Task Without_keys_no_key_works()
     {
-        var api = _apis.Create(keys: []).Model;
+        var api = _apis.Create(keys: []);
 
-        Assert.False(await new ApiKeyAuthenticator(TimeProvider.System).AuthenticateAsync(api, Read(KeyJson), Token));
+        Assert.Same(ProtocolError.Unauthorized, (await new ApiKeyAuthenticator(TimeProvider.System).AuthenticateAsync(Request(api, Read(KeyJson)), Token)).Error);
     }
 
     [Theory]
@@ -146,10 +147,10 @@ public sealed class AuthorizerTests : IDisposable
     public async Task A_key_of_the_greatest_length_works(int length)
     {
         var key = new string('k', length);
-        var api = _apis.Create(keys: [new ApiKey { Value = key }]).Model;
+        var api = _apis.Create(keys: [new ApiKey { Value = key }]);
 
-        Assert.True(await new ApiKeyAuthenticator(TimeProvider.System).AuthenticateAsync(
-            api, Read($$"""{"x-api-key":"{{key}}"}"""), Token));
+        Assert.Null((await new ApiKeyAuthenticator(TimeProvider.System).AuthenticateAsync(
+            Request(api, Read($$"""{"x-api-key":"{{key}}"}""")), Token)).Error);
     }
 
     [Theory]
@@ -173,6 +174,20 @@ public sealed class AuthorizerTests : IDisposable
     public void Anything_but_an_object_is_no_authorization(string json) =>
         Assert.False(GatewayCredentials.TryParse(Encoding.UTF8.GetBytes(json), out _));
 
+    private async Task<ProtocolError?> AskAsync(ServedApi api, AuthOperation operation, ServedNamespace? ns, GatewayCredentials credentials) =>
+        (await _authorizer.AuthorizeAsync(Request(api, credentials, operation, ns), Token)).Error;
+
+    private static AuthRequest Request(
+        ServedApi api, GatewayCredentials credentials, AuthOperation operation = AuthOperation.Publish, ServedNamespace? ns = null) => new()
+        {
+            Api = api,
+            Operation = operation,
+            Namespace = ns,
+            Credentials = credentials,
+            Content = SignedContent.Connect,
+            Origin = new RequestOrigin("request", null, new HeaderDictionary()),
+        };
+
     private static AuthModes AllBut(AuthModes modes) =>
         (AuthModes.ApiKey | AuthModes.AwsIam | AuthModes.CognitoUserPools | AuthModes.OpenIdConnect | AuthModes.AwsLambda) & ~modes;
 
@@ -187,10 +202,10 @@ public sealed class AuthorizerTests : IDisposable
     {
         public AuthMode Mode { get; } = mode;
 
-        public ValueTask<bool> AuthenticateAsync(Api api, GatewayCredentials credentials, CancellationToken cancellationToken)
+        public ValueTask<AuthDecision> AuthenticateAsync(AuthRequest request, CancellationToken cancellationToken)
         {
-            var value = Mode == AuthMode.ApiKey ? credentials.ApiKey : credentials.Authorization;
-            return new(value.Span.IndexOf("good"u8) >= 0);
+            var value = Mode == AuthMode.ApiKey ? request.Credentials.ApiKey : request.Credentials.Authorization;
+            return new(value.Span.IndexOf("good"u8) >= 0 ? AuthDecision.Grant(null) : AuthDecision.Refuse(ProtocolError.Unauthorized));
         }
     }
 }

@@ -133,8 +133,7 @@ public sealed class LogTests
 
     private static string GetOperation(string text) => text.Split(' ').Single(word => word.StartsWith("EVENT_", StringComparison.Ordinal));
 
-    private static Task<GatewayServer> StartAsync(string level) => GatewayServer.StartAsync(
-        clock: null,
+    private static Task<GatewayServer> StartAsync(string level) => GatewayServer.StartWithTemplateAsync(
         $$"""
         Resources:
           Api:

@@ -190,7 +190,7 @@ public sealed class MetricsTests
     public async Task A_connection_that_reaches_its_lifetime_counts_as_such()
     {
         var clock = new ManualTimeProvider();
-        await using var gateway = await GatewayServer.StartAsync(clock, template: null, "--Fanfare:Limits:ConnectionLifetime=01:00:00");
+        await using var gateway = await GatewayServer.StartAsync(clock, "--Fanfare:Limits:ConnectionLifetime=01:00:00");
         await using var socket = await gateway.ConnectAsync();
         await socket.InitAsync();
 

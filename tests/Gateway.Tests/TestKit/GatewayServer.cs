@@ -51,8 +51,8 @@ public sealed class GatewayServer : IAsyncDisposable
         arguments);
 
     /// <summary>Starts a gateway with the APIs of a CloudFormation template.</summary>
-    public static Task<GatewayServer> StartAsync(TimeProvider? clock, string? template, params string[] arguments) =>
-        StartCoreAsync(clock, template, null, arguments);
+    public static Task<GatewayServer> StartWithTemplateAsync(string template, params string[] arguments) =>
+        StartCoreAsync(null, template, null, arguments);
 
     /// <summary>Starts a gateway with services of the test's own.</summary>
     public static Task<GatewayServer> StartWithAsync(Action<IServiceCollection> configureServices, params string[] arguments) =>
