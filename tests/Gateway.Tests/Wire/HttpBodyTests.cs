@@ -160,19 +160,29 @@ public sealed class HttpBodyTests(SharedGateway gateway) : IClassFixture<SharedG
         }
     }
 
-    [Fact]
-    public async Task Client_that_leaves_in_the_middle_of_a_body_harms_nobody()
+    [Theory]
+    [InlineData("reset")]
+    [InlineData("end")]
+    public async Task Client_that_leaves_in_the_middle_of_a_body_harms_nobody(string leaving)
     {
-        for (var index = 0; index < 200; index++)
+        // Many times, since what the server makes of it depends on where it stands when the news arrives.
+        for (var index = 0; index < 500; index++)
         {
             await using var leaver = await RawConnection.OpenAsync(gateway.Server.EndPoint);
             await leaver.SendAsync((byte[])[.. Head("Content-Length: 500"), .. "{\"channel\":\"/default/a\",\"ev"u8]);
-            leaver.Abort();
+            if (leaving == "reset")
+            {
+                leaver.Abort();
+                continue;
+            }
+
+            leaver.ShutdownSend();
+            await leaver.ReadToEndAsync();
         }
 
         Assert.Equal(200, (await HttpPublisher.PostAsync(gateway.Server, Messages.HttpBody("/default/a", "1"))).Status);
-        var errors = string.Join('\n', gateway.Server.Log.Lines.Where(line => line.Level >= LogLevel.Error).Select(line => line.Text));
-        Assert.True(errors.Length == 0, errors);
+        var complaint = gateway.Server.Log.Lines.FirstOrDefault(line => line.Level >= LogLevel.Warning).Text;
+        Assert.True(complaint is null, complaint);
     }
 
     private static byte[] Head(string headers) => Encoding.Latin1.GetBytes(
