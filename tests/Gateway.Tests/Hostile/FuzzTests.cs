@@ -43,7 +43,8 @@ public sealed partial class FuzzTests
 
             TestContext.Current.TestOutputHelper?.WriteLine(
                 $"seed {seed}: {run.InputCount} inputs in {Stopwatch.GetElapsedTime(started).TotalSeconds:0} s, "
-                + $"{run.EventCount} bystander events, {before.ResidentBytes >> 20} MiB resident after warm-up, {after >> 20} MiB at the end");
+                + $"{run.EventCount} bystander events, "
+                + $"{before.ResidentBytes >> 20} MiB resident after warm-up, {after >> 20} MiB at the end");
             Assert.True(run.InputCount >= count, $"only {run.InputCount} inputs were sent");
             await AssertServesAsync(gateway);
             Assert.InRange(after, 0, before.ResidentBytes + GrowthBytesMax);
@@ -51,7 +52,8 @@ public sealed partial class FuzzTests
         }
         catch (Exception exception)
         {
-            Assert.Fail($"Repeat with FANFARE_FUZZ_SEED={seed} FANFARE_FUZZ_COUNT={count}: {exception.Message}\n{exception.StackTrace}");
+            Assert.Fail(
+                $"Repeat with FANFARE_FUZZ_SEED={seed} FANFARE_FUZZ_COUNT={count}: {exception.Message}\n{exception.StackTrace}");
         }
     }
 

@@ -30,6 +30,10 @@ internal sealed class Mutator(int seed)
         "\"id\":\"a\",", "\"events\":", "\u2028", "\\\"", "true",
     ];
 
+    private static readonly string[] s_headers = ["x-api-key", "authorization", "sec-websocket-extensions", "x"];
+
+    private static readonly string[] s_methods = ["POST", "POST", "POST", "GET", "PUT", "OPTIONS", "post"];
+
     private readonly Random _random = new(seed);
     private readonly StringBuilder _text = new();
 
@@ -125,10 +129,11 @@ internal sealed class Mutator(int seed)
         var bytes = new Handshake
         {
             Method = Next(10) == 0 ? Pick(["POST", "PUT", "get", "OPTIONS"]) : "GET",
-            Target = Next(6) == 0 ? "/event/realtime" + Pick(["?header=e30=&payload=", "?" + credentials, "/", "%00", "?%ff", "#"]) : "/event/realtime",
+            Target = "/event/realtime"
+                + (Next(6) == 0 ? Pick(["?header=e30=&payload=", "?" + credentials, "/", "%00", "?%ff", "#"]) : ""),
             Key = Next(10) == 0 ? Pick(["", "x", "====", "dGhlIHNhbXBsZSBub25jZQ"]) : "dGhlIHNhbXBsZSBub25jZQ==",
             Protocols = protocols,
-            Headers = Next(4) == 0 ? [(Pick(["x-api-key", "authorization", "sec-websocket-extensions", "x"]), Pick(["a", "Bearer", ";;", "b=c"]))] : [],
+            Headers = Next(4) == 0 ? [(Pick(s_headers), Pick(["a", "Bearer", ";;", "b=c"]))] : [],
         }.ToBytes(authority);
         if (Next(6) == 0)
         {
@@ -150,7 +155,7 @@ internal sealed class Mutator(int seed)
             _ => $"Content-Length: {Pick([$"{length}", $"{length}", $"{length}", "-1", "x", "99999999999999999999"])}",
         };
         var head = Encoding.Latin1.GetBytes(
-            $"{Pick(["POST", "POST", "POST", "GET", "PUT", "OPTIONS", "post"])} {Pick(["/event", "/event", "/event?x", "/", "*", "/%2e"])} HTTP/1.1\r\n"
+            $"{Pick(s_methods)} {Pick(["/event", "/event", "/event?x", "/", "*", "/%2e"])} HTTP/1.1\r\n"
             + $"Host: {Pick(["a", "a", "", "a:b:c", "[::1", "a.b"])}\r\nx-api-key: {Credentials.ApiKey}\r\n{framing}\r\n\r\n");
         if (Next(4) == 0)
         {
@@ -192,7 +197,9 @@ internal sealed class Mutator(int seed)
         var events = new string[Next(6) == 0 ? Next(8) : 1 + Next(5)];
         for (var index = 0; index < events.Length; index++)
         {
-            events[index] = Next(12) == 0 ? Odd(Quote(Bend(Pick(s_values)))) : Quote(Next(2) == 0 ? Pick(s_values.AsSpan(0, 4)) : "{}");
+            events[index] = Next(12) == 0
+                ? Odd(Quote(Bend(Pick(s_values))))
+                : Quote(Next(2) == 0 ? Pick(s_values.AsSpan(0, 4)) : "{}");
         }
 
         return $"[{string.Join(',', events)}]";
