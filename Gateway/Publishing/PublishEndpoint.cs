@@ -4,6 +4,7 @@ using Fanfare.Gateway.Apis;
 using Fanfare.Gateway.Authorization;
 using Fanfare.Gateway.Observability;
 using Fanfare.Gateway.Protocol;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Options;
 
 namespace Fanfare.Gateway.Publishing;
@@ -43,9 +44,16 @@ internal sealed class PublishEndpoint(
         {
             error = await AnswerAsync(context, api, requestId);
         }
-        catch (Exception e) when (e is OperationCanceledException or IOException && context.RequestAborted.IsCancellationRequested)
+        catch (Exception e) when (IsPublisherGone(context, e))
         {
-            // The publisher hung up; there is nobody to answer.
+            // There is nobody to answer. The server's reader is left in the middle of a read and would trip over it if it went on
+            // with the connection; that it must not, it learns from the abort and, of its own exceptions, by getting them back.
+            context.Abort();
+            if (e is BadHttpRequestException)
+            {
+                throw;
+            }
+
             return;
         }
         catch (IOException e) when (!context.Response.HasStarted)
@@ -59,9 +67,16 @@ internal sealed class PublishEndpoint(
             error = s_failed;
         }
 
-        if (error is not null)
+        try
         {
-            await HttpReply.WriteErrorAsync(context.Response, error);
+            if (error is not null)
+            {
+                await HttpReply.WriteErrorAsync(context.Response, error);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The publisher hung up before the answer.
         }
 
         var elapsed = timeProvider.GetElapsedTime(began);
@@ -76,6 +91,12 @@ internal sealed class PublishEndpoint(
         HttpReply.AddHeaders(context.Response.Headers, Guid.NewGuid());
         return HttpReply.WriteErrorAsync(context.Response, s_unknownPath);
     }
+
+    // A reset can reach the read before the request counts as aborted. A body whose length was told can only end early.
+    private static bool IsPublisherGone(HttpContext context, Exception e) =>
+        e is ConnectionResetException
+        || (e is BadHttpRequestException && context.Request.ContentLength is not null)
+        || (e is OperationCanceledException or IOException && context.RequestAborted.IsCancellationRequested);
 
     private static void AddPreflightHeaders(IHeaderDictionary headers)
     {
@@ -99,7 +120,7 @@ internal sealed class PublishEndpoint(
         }
 
         var reader = context.Request.BodyReader;
-        if (await ReadBodyAsync(reader, context.RequestAborted) is not { } body)
+        if (await ReadBodyAsync(reader) is not { } body)
         {
             return _bodyTooLarge;
         }
@@ -122,11 +143,13 @@ internal sealed class PublishEndpoint(
         }
     }
 
-    private async Task<ReadOnlySequence<byte>?> ReadBodyAsync(PipeReader reader, CancellationToken cancellationToken)
+    private async Task<ReadOnlySequence<byte>?> ReadBodyAsync(PipeReader reader)
     {
         while (true)
         {
-            var result = await reader.ReadAsync(cancellationToken);
+            // Without the request's token: the server ends the read itself when the client is gone, and a read that was cancelled
+            // midway leaves its reader in a state that the server then trips over.
+            var result = await reader.ReadAsync(CancellationToken.None);
             if (result.Buffer.Length > _bodyBytesMax)
             {
                 reader.AdvanceTo(result.Buffer.End);
