@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using Fanfare.Gateway.Apis;
 using Fanfare.Gateway.Authorization;
+using Fanfare.Gateway.Authorization.Iam;
 using Fanfare.Gateway.Backplane;
 using Fanfare.Gateway.Connections;
 using Fanfare.Gateway.FanOut;
@@ -95,6 +96,7 @@ internal static class GatewayApplication
         services.AddSingleton(provider => provider.GetRequiredService<ServedModel>().Directory);
 
         services.AddSingleton<IAuthenticator, ApiKeyAuthenticator>();
+        services.AddIam(section);
         services.AddSingleton<Authorizer>();
 
         services.AddSingleton<LocalFanOut>();

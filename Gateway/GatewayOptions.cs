@@ -1,3 +1,4 @@
+using Fanfare.Gateway.Authorization.Iam;
 using Microsoft.Extensions.Options;
 
 namespace Fanfare.Gateway;
@@ -41,6 +42,9 @@ public sealed class GatewayOptions
     /// <summary>Gets what stands for a resource that this process does not create: values by attribute (<c>Ref</c>, <c>Arn</c>, …) by logical id.</summary>
     public IDictionary<string, Dictionary<string, string>> Resources { get; } =
         new Dictionary<string, Dictionary<string, string>>(StringComparer.Ordinal);
+
+    /// <summary>Gets who may sign requests in the mode <c>AWS_IAM</c>.</summary>
+    public IamOptions Iam { get; } = new();
 
     /// <summary>Gets or sets how long a stop may take; connections are closed and requests finished in that time.</summary>
     /// <value>30 seconds by default.</value>

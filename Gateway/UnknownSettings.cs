@@ -24,6 +24,16 @@ internal static class UnknownSettings
                     yield return unknown;
                 }
             }
+            else if (GetItemType(property.PropertyType) is { } item && item.Assembly == options.Assembly)
+            {
+                foreach (var unknown in child.GetChildren().SelectMany(entry => Find(entry, item)))
+                {
+                    yield return unknown;
+                }
+            }
         }
     }
+
+    private static Type? GetItemType(Type type) =>
+        type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IList<>) ? type.GetGenericArguments()[0] : null;
 }

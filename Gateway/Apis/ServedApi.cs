@@ -49,6 +49,9 @@ internal sealed class ServedNamespace(ServedApi api, ChannelNamespace model, Gat
     /// <summary>The API that the namespace belongs to.</summary>
     public ServedApi Api { get; } = api;
 
+    /// <summary>The namespace's name.</summary>
+    public string Name { get; } = model.Name;
+
     /// <summary>Modes that may publish here.</summary>
     public AuthModes PublishModes { get; } = model.PublishModes ?? api.Model.DefaultPublishModes;
 

@@ -58,6 +58,9 @@ internal readonly struct SignedContent
 /// <summary>One question to the <see cref="Authorizer"/>: may this request do that?</summary>
 internal readonly struct AuthRequest
 {
+    /// <summary>Whether this is a publish over HTTP, rather than a WebSocket's upgrade or one of its messages.</summary>
+    public bool IsHttp => Operation == AuthOperation.Publish && Content.Channel.IsEmpty;
+
     /// <summary>The API that the request reached.</summary>
     public required ServedApi Api { get; init; }
 

@@ -35,6 +35,12 @@ internal readonly struct Credentials
     /// <summary>The <c>Authorization</c> value in UTF-8; empty where there is none.</summary>
     public ReadOnlyMemory<byte> Authorization { get; }
 
+    /// <summary>The JSON of the authorization object; empty where the credentials are HTTP headers, or nothing.</summary>
+    public ReadOnlyMemory<byte> Json => _json;
+
+    /// <summary>The HTTP headers; <see langword="null"/> where the credentials are an authorization object.</summary>
+    public IHeaderDictionary? Headers => _headers;
+
     /// <summary>Reads the headers of an HTTP request.</summary>
     public static Credentials FromHeaders(IHeaderDictionary headers) => new(headers);
 
