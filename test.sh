@@ -35,7 +35,7 @@ install_debian_packages() {
 # A load test holds 10,000 connections from one process; the usual soft limit is 1,024 open files.
 ulimit -n "$(ulimit -Hn)" 2>/dev/null
 
-install_debian_packages curl openssl chromium python3-websocket
+install_debian_packages curl openssl chromium python3-websocket python3-botocore
 
 say 'Building'
 if ! dotnet build Gateway.slnf -c Release -nologo -v quiet; then
