@@ -4,10 +4,10 @@ using System.Text;
 
 namespace Fanfare.Gateway.Authorization.Iam;
 
-/// <summary>Builds the text that a Signature Version 4 signature covers. The signer and the verifier share it, so that they agree.</summary>
+/// <summary>Builds the text that a Signature Version 4 signature covers; signer and verifier share it, so that they agree.</summary>
 /// <remarks>
-/// Append the target, then each signed header in order of names, then the list of names. What is left, the hash of the payload, is
-/// given to <see cref="Seal"/>. Text lies in the caller's buffer and moves to a pooled one where it outgrows that; dispose to return it.
+/// Append the target, then each signed header in order of names, then the list of names; <see cref="Seal"/> ends the text with room
+/// for the hash of the payload. Text lies in the caller's buffer and moves to a pooled one where it outgrows that: dispose of it.
 /// Source: AWS Identity and Access Management, "Create a signed AWS API request".
 /// </remarks>
 internal ref struct CanonicalRequest
@@ -98,7 +98,8 @@ internal ref struct CanonicalRequest
         var length = 0;
         for (var i = 0; i < bytes.Length; i++)
         {
-            if (bytes[i] == '%' && i + 2 < bytes.Length && char.IsAsciiHexDigit((char)bytes[i + 1]) && char.IsAsciiHexDigit((char)bytes[i + 2]))
+            if (bytes[i] == '%' && i + 2 < bytes.Length
+                && char.IsAsciiHexDigit((char)bytes[i + 1]) && char.IsAsciiHexDigit((char)bytes[i + 2]))
             {
                 bytes[length++] = (byte)((FromHex(bytes[i + 1]) << 4) | FromHex(bytes[i + 2]));
                 i += 2;

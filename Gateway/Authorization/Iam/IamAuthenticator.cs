@@ -5,7 +5,7 @@ using Microsoft.Extensions.Options;
 
 namespace Fanfare.Gateway.Authorization.Iam;
 
-/// <summary><see cref="AuthMode.AwsIam"/>: an IAM user of the configuration signed the request, and its policies allow what it asks.</summary>
+/// <summary><see cref="AuthMode.AwsIam"/>: a configured user signed the request, and its policies allow what it asks.</summary>
 internal sealed class IamAuthenticator(SignatureVerifier verifier, IOptions<GatewayOptions> options) : IAuthenticator
 {
     private readonly string _resourcePrefix = $"arn:aws:appsync:{options.Value.Region}:{options.Value.AccountId}:apis/";

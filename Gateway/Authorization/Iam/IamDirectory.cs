@@ -33,7 +33,7 @@ internal sealed class IamDirectory
 
     /// <summary>Finds an access key.</summary>
     /// <param name="accessKeyId">The key's id.</param>
-    /// <param name="credential">The key; for an unknown id one that fits nothing, so that verification takes as long as for a known one.</param>
+    /// <param name="credential">The key; for an unknown id one that fits nothing, so that both take the same time to verify.</param>
     public bool TryFind(ReadOnlySpan<byte> accessKeyId, out IamCredential credential)
     {
         Span<char> id = stackalloc char[AccessKeyIdLengthMax];

@@ -44,16 +44,22 @@ public sealed class IamUserOptions
 }
 
 /// <summary>One statement of a policy. Bound to <c>Fanfare:Iam:Users:{n}:Policies:{m}</c>.</summary>
-/// <remarks><c>*</c> stands for any characters and <c>?</c> for one. Conditions, variables and the <c>Not…</c> members do not exist here.</remarks>
+/// <remarks>
+/// In patterns, <c>*</c> stands for any characters and <c>?</c> for one. Conditions, variables and the <c>Not…</c> members of IAM
+/// do not exist here, and stop the start rather than being passed over.
+/// </remarks>
 public sealed class IamPolicyOptions
 {
     /// <summary>Gets or sets <c>Allow</c> or <c>Deny</c>.</summary>
     public string Effect { get; set; } = "";
 
-    /// <summary>Gets the actions: <c>appsync:EventConnect</c>, <c>appsync:EventPublish</c>, <c>appsync:EventSubscribe</c>, or patterns. One text or a list.</summary>
+    /// <summary>
+    /// Gets the actions: <c>appsync:EventConnect</c>, <c>appsync:EventPublish</c>, <c>appsync:EventSubscribe</c>, or patterns.
+    /// Configured as one text or a list.
+    /// </summary>
     public IList<string> Action { get; } = [];
 
-    /// <summary>Gets the ARNs of APIs and channel namespaces, or patterns. One text or a list.</summary>
+    /// <summary>Gets the ARNs of APIs and channel namespaces, or patterns; one text or a list.</summary>
     public IList<string> Resource { get; } = [];
 
     /// <summary>Gets the entry's key in the configuration, for messages.</summary>

@@ -2,7 +2,7 @@ using Microsoft.Extensions.Options;
 
 namespace Fanfare.Gateway.Authorization.Iam;
 
-/// <summary>Checks <see cref="IamOptions"/> at the start. Each message names the key of the setting and never its value, which may be secret.</summary>
+/// <summary>Checks <see cref="IamOptions"/> at the start. Messages name the key of a setting and never its value, which may be secret.</summary>
 internal sealed class IamOptionsValidator : IValidateOptions<GatewayOptions>
 {
     private const int NameLengthMax = 64;
@@ -47,7 +47,8 @@ internal sealed class IamOptionsValidator : IValidateOptions<GatewayOptions>
         if (user.AccessKeyId.Length is 0 or > IamDirectory.AccessKeyIdLengthMax
             || !user.AccessKeyId.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' or '.'))
         {
-            failures.Add($"{user.Key}:AccessKeyId must be 1 to {IamDirectory.AccessKeyIdLengthMax} letters, digits, dots, hyphens or underscores.");
+            failures.Add(
+                $"{user.Key}:AccessKeyId must be 1 to {IamDirectory.AccessKeyIdLengthMax} letters, digits, dots, hyphens or underscores.");
         }
 
         if (string.IsNullOrWhiteSpace(user.SecretAccessKey))

@@ -25,7 +25,7 @@ internal sealed class IamUser
     /// <summary><c>arn:aws:iam::{account}:user/{name}</c></summary>
     public string Arn { get; }
 
-    /// <summary>The id that AWS would have made up: here derived from the ARN, so that it stays the same on every gateway and start.</summary>
+    /// <summary>The id that AWS would make up; here derived from the ARN, so that it is the same on all gateways.</summary>
     public string PrincipalId { get; }
 
     /// <summary>What the user may do.</summary>

@@ -138,7 +138,7 @@ internal ref struct RequestHeaders
         }
         catch (InvalidOperationException)
         {
-            // A lone surrogate has no UTF-8 form, so nobody can have signed it: no signature matches an empty value in its place.
+            // A lone surrogate has no UTF-8 form, so nobody can have signed it; the value counts as empty.
             return default;
         }
     }

@@ -44,7 +44,8 @@ internal static class SignatureV4
     /// <param name="canonicalRequest">The whole text.</param>
     /// <param name="signature">Receives <see cref="HashLength"/> bytes.</param>
     public static void Sign(
-        ReadOnlySpan<byte> key, ReadOnlySpan<byte> time, ReadOnlySpan<byte> scope, ReadOnlySpan<byte> canonicalRequest, Span<byte> signature)
+        ReadOnlySpan<byte> key, ReadOnlySpan<byte> time, ReadOnlySpan<byte> scope, ReadOnlySpan<byte> canonicalRequest,
+        Span<byte> signature)
     {
         Span<byte> hash = stackalloc byte[HashLength];
         SHA256.HashData(canonicalRequest, hash);

@@ -1,7 +1,10 @@
 namespace Fanfare.Gateway.Authorization.Iam;
 
-/// <summary>A pattern of an IAM policy: <c>*</c> for any characters, none included, and <c>?</c> for one. Safe for concurrent use.</summary>
-/// <remarks>Case matters. Needs at most (length of pattern × length of text) steps: only the last <c>*</c> met is ever returned to.</remarks>
+/// <summary>A pattern of an IAM policy: <c>*</c> for any characters, none included, <c>?</c> for one. Safe for concurrent use.</summary>
+/// <remarks>
+/// Case matters. Takes at most as many steps as pattern and text have characters, multiplied: only the last <c>*</c> met is ever
+/// returned to.
+/// </remarks>
 internal sealed class WildcardPattern
 {
     private readonly string _pattern;
