@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using Fanfare.Gateway.Apis;
 using Fanfare.Gateway.Authorization;
 using Fanfare.Gateway.Authorization.Iam;
+using Fanfare.Gateway.Authorization.Jwt;
 using Fanfare.Gateway.Backplane;
 using Fanfare.Gateway.Connections;
 using Fanfare.Gateway.FanOut;
@@ -97,6 +98,8 @@ internal static class GatewayApplication
 
         services.AddSingleton<IAuthenticator, ApiKeyAuthenticator>();
         services.AddIam(section);
+        services.AddJwtAuthenticators();
+        services.AddSingleton<AuthModeDetector>();
         services.AddSingleton<Authorizer>();
 
         services.AddSingleton<LocalFanOut>();

@@ -1,4 +1,5 @@
 using Fanfare.Gateway.Authorization.Iam;
+using Fanfare.Gateway.Authorization.Jwt;
 using Microsoft.Extensions.Options;
 
 namespace Fanfare.Gateway;
@@ -52,6 +53,12 @@ public sealed class GatewayOptions
 
     /// <summary>Gets the limits of messages, connections and channels.</summary>
     public GatewayLimits Limits { get; } = new();
+
+    /// <summary>Gets how tokens of user pools and OpenID providers are verified.</summary>
+    public JwtOptions Jwt { get; } = new();
+
+    /// <summary>Gets where user pools are.</summary>
+    public CognitoOptions Cognito { get; } = new();
 }
 
 /// <summary>Checks the options at the start; each message names the key.</summary>
@@ -102,6 +109,7 @@ internal sealed class GatewayOptionsValidator : IValidateOptions<GatewayOptions>
             failures.Add("Fanfare:ApiKey (--api-key) must be 8 to 200 letters, digits, dots, hyphens or underscores.");
         }
 
+        JwtOptionsValidator.Validate(options, failures);
         return failures.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
 
         void RequirePositive(long value, string key)

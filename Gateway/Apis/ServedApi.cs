@@ -8,8 +8,9 @@ internal sealed class ServedApi
 {
     private readonly FrozenDictionary<string, ServedNamespace>.AlternateLookup<ReadOnlySpan<char>> _namespaces;
 
-    public ServedApi(Api model, GatewayLimits limits, GatewayMetrics metrics, TimeProvider timeProvider)
+    public ServedApi(Api model, GatewayOptions options, GatewayMetrics metrics, TimeProvider timeProvider)
     {
+        var limits = options.Limits;
         Model = model;
         Metrics = metrics.ForApi(model.Id);
         ConnectRate = RateLimit.Create(limits.ConnectsPerSecond, timeProvider);
@@ -19,6 +20,7 @@ internal sealed class ServedApi
             ProviderModes |= provider.Mode.ToSet();
         }
 
+        Issuers = TokenIssuers.Create(model.AuthProviders, options.Cognito.Endpoint);
         _namespaces = model.Namespaces.Values
             .ToFrozenDictionary(ns => ns.Name, ns => new ServedNamespace(this, ns, metrics), StringComparer.Ordinal)
             .GetAlternateLookup<ReadOnlySpan<char>>();
@@ -29,6 +31,9 @@ internal sealed class ServedApi
 
     /// <summary>The modes that a provider serves.</summary>
     public AuthModes ProviderModes { get; }
+
+    /// <summary>The issuers whose tokens the API takes.</summary>
+    public TokenIssuers Issuers { get; }
 
     /// <summary>The API's counters.</summary>
     public ApiMetrics Metrics { get; }

@@ -48,7 +48,7 @@ internal sealed class ServedModel
             }
         }
 
-        Directory = new ApiDirectory([.. apis.Select(api => new ServedApi(api, _options.Limits, metrics, timeProvider))]);
+        Directory = new ApiDirectory([.. apis.Select(api => new ServedApi(api, _options, metrics, timeProvider))]);
         Outputs = loaded.Outputs;
     }
 

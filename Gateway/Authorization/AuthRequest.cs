@@ -1,5 +1,6 @@
 using System.Net;
 using Fanfare.Gateway.Apis;
+using Fanfare.Gateway.Authorization.Jwt;
 
 namespace Fanfare.Gateway.Authorization;
 
@@ -75,6 +76,9 @@ internal readonly struct AuthRequest
 
     /// <summary>The request's own credentials.</summary>
     public required Credentials Credentials { get; init; }
+
+    /// <summary>The token among the credentials, where the mode is one of tokens; set by the <see cref="Authorizer"/>.</summary>
+    public PresentedToken? Token { get; init; }
 
     /// <summary>What a signature covers.</summary>
     public required SignedContent Content { get; init; }

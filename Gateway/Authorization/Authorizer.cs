@@ -11,10 +11,12 @@ namespace Fanfare.Gateway.Authorization;
 /// </remarks>
 internal sealed class Authorizer
 {
+    private readonly AuthModeDetector _detector;
     private readonly IAuthenticator?[] _authenticators = new IAuthenticator?[AuthModeNames.All.Count];
 
-    public Authorizer(IEnumerable<IAuthenticator> authenticators)
+    public Authorizer(AuthModeDetector detector, IEnumerable<IAuthenticator> authenticators)
     {
+        _detector = detector;
         foreach (var authenticator in authenticators)
         {
             _authenticators[(int)authenticator.Mode] = authenticator;
@@ -24,13 +26,14 @@ internal sealed class Authorizer
     /// <summary>Decides. Safe for concurrent use.</summary>
     public async ValueTask<AuthDecision> AuthorizeAsync(AuthRequest request, CancellationToken cancellationToken)
     {
-        if (AuthModeDetector.Detect(request.Api.Model, request.Credentials) is not { } mode
+        if (_detector.Detect(request.Api, request.Credentials, out var token) is not { } mode
             || !request.Api.ProviderModes.Includes(mode)
             || _authenticators[(int)mode] is not { } authenticator)
         {
             return AuthDecision.Refuse(ProtocolError.Unauthorized);
         }
 
+        request = request with { Token = token };
         var authenticated = await authenticator.AuthenticateAsync(request, cancellationToken);
         if (authenticated.Error is not null)
         {

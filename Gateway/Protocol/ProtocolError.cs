@@ -17,6 +17,9 @@ internal sealed class ProtocolError
     public static readonly ProtocolError Unauthorized =
         new("UnauthorizedException", "You are not authorized to make this call.", 401);
 
+    /// <summary>The token is genuine and was good once; a client can get a new one.</summary>
+    public static readonly ProtocolError TokenExpired = new("UnauthorizedException", "Token has expired.", 401);
+
     /// <summary>The credentials are good, but their mode may not do this here, or there is no such namespace.</summary>
     public static readonly ProtocolError NotAllowed = new("UnauthorizedException", null, 403);
 
