@@ -47,14 +47,13 @@ internal sealed class AuthModeDetector(TokenCache tokens)
         }
 
         // A WebSocket sends the same token with every message: then this is all that happens.
-        var key = TokenKey.Create(issuers, text);
-        if (tokens.Find(key) is { } known)
+        if (tokens.Find(issuers, text) is { } known)
         {
             return known;
         }
 
         return JsonWebToken.TryParse(text, out var jwt) && issuers.Find(jwt.Issuer) is { } issuer
-            ? new PresentedToken(key, issuer, jwt)
+            ? new PresentedToken(issuers, issuer, jwt)
             : null;
     }
 }

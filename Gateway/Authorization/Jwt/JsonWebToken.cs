@@ -39,14 +39,14 @@ internal sealed class JsonWebToken
     /// <summary>The claim <c>iss</c>.</summary>
     public string Issuer { get; }
 
+    /// <summary>The token as it was sent, without <c>Bearer</c>. A credential.</summary>
+    public ReadOnlySpan<byte> Compact => _compact;
+
     /// <summary>The bytes that the signature covers.</summary>
     public ReadOnlySpan<byte> SigningInput => _compact.AsSpan(0, _signingInputLength);
 
     /// <summary>The signature.</summary>
     public ReadOnlySpan<byte> Signature => _signature;
-
-    /// <summary>The length of the compact form.</summary>
-    public int Length => _compact.Length;
 
     /// <summary>Takes the token out of an <c>Authorization</c> value: all of it, or what follows <c>Bearer</c>.</summary>
     public static ReadOnlySpan<byte> StripBearer(ReadOnlySpan<byte> authorization)

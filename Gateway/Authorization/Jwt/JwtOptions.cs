@@ -23,8 +23,8 @@ public sealed class JwtOptions
     public int CachedTokensMax { get; set; } = 100_000;
 
     /// <summary>Gets or sets how much memory the remembered tokens may take, in bytes.</summary>
-    /// <value>128 MiB by default: 100,000 tokens of 400 bytes, or 30,000 of the kilobyte that Cognito's usually are.</value>
-    public long CachedTokenBytesMax { get; set; } = 128 * 1024 * 1024;
+    /// <value>256 MiB by default: 100,000 tokens of the kilobyte that Cognito's usually are.</value>
+    public long CachedTokenBytesMax { get; set; } = 256 * 1024 * 1024;
 }
 
 /// <summary>Where user pools are. Bound to <c>Fanfare:Cognito</c>.</summary>

@@ -1,17 +1,18 @@
-using System.Buffers.Binary;
-using System.Security.Cryptography;
 using Fanfare.Gateway.Apis;
 
 namespace Fanfare.Gateway.Authorization.Jwt;
 
 /// <summary>A token that came with a request, of an issuer that the API takes tokens of. Parsed once, verified once.</summary>
 /// <remarks>Safe for concurrent use. Requests with the same token share the instance while <see cref="TokenCache"/> holds it.</remarks>
-internal sealed class PresentedToken(TokenKey key, TokenIssuer issuer, JsonWebToken jwt)
+/// <param name="scope">The issuers of the API that it came to.</param>
+/// <param name="issuer">The one of them that it names.</param>
+/// <param name="jwt">Its content.</param>
+internal sealed class PresentedToken(TokenIssuers scope, TokenIssuer issuer, JsonWebToken jwt)
 {
     private volatile TokenProof? _proof;
 
-    /// <summary>What the token is found by.</summary>
-    public TokenKey Key { get; } = key;
+    /// <summary>The issuers of the API that it came to: what is good for one API says nothing about another.</summary>
+    public TokenIssuers Scope { get; } = scope;
 
     /// <summary>The issuer that it names.</summary>
     public TokenIssuer Issuer { get; } = issuer;
@@ -61,31 +62,4 @@ internal sealed class TokenProof(KeySource source, KeySet keys, VerificationKey 
         _keys = current;
         return true;
     }
-}
-
-/// <summary>The SHA-256 of a token, and the API's issuers: what is good for one API says nothing about another.</summary>
-internal readonly struct TokenKey : IEquatable<TokenKey>
-{
-    private readonly TokenIssuers _issuers;
-    private readonly UInt128 _high;
-    private readonly UInt128 _low;
-
-    private TokenKey(TokenIssuers issuers, UInt128 high, UInt128 low) => (_issuers, _high, _low) = (issuers, high, low);
-
-    /// <summary>Makes the key of a token's bytes.</summary>
-    public static TokenKey Create(TokenIssuers issuers, ReadOnlySpan<byte> token)
-    {
-        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(token, hash);
-        return new TokenKey(issuers, BinaryPrimitives.ReadUInt128BigEndian(hash), BinaryPrimitives.ReadUInt128BigEndian(hash[16..]));
-    }
-
-    /// <inheritdoc/>
-    public bool Equals(TokenKey other) => _high == other._high && _low == other._low && ReferenceEquals(_issuers, other._issuers);
-
-    /// <inheritdoc/>
-    public override bool Equals(object? obj) => obj is TokenKey other && Equals(other);
-
-    /// <inheritdoc/>
-    public override int GetHashCode() => (int)_low;
 }
