@@ -8,7 +8,11 @@ namespace Fanfare.Gateway;
 /// <param name="ApiId">The id of the default API.</param>
 /// <param name="ApiKey">The key of the default API.</param>
 /// <param name="Secret">What the keys of templates are derived from: 32 random bytes.</param>
-internal sealed record StoredIdentity(string ApiId, string ApiKey, byte[] Secret);
+internal sealed record StoredIdentity(string ApiId, string ApiKey, byte[] Secret)
+{
+    /// <summary>Describes the identity without its secrets.</summary>
+    public override string ToString() => $"StoredIdentity {{ ApiId = {ApiId} }}";
+}
 
 /// <summary>The folder that holds what must survive a restart.</summary>
 internal sealed class DataFolder(string path)

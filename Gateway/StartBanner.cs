@@ -8,13 +8,14 @@ namespace Fanfare.Gateway;
 /// <summary>Tells the person who started the gateway where it is and how to use it, in lines that work when pasted.</summary>
 internal static class StartBanner
 {
-    /// <summary>Writes the banner.</summary>
+    /// <summary>Writes the banner, once: the keys it shows are forgotten with it.</summary>
     /// <param name="writer">Where to.</param>
     /// <param name="addresses">The addresses listened on.</param>
     /// <param name="publicUrl">The address that clients use, where it is another one.</param>
     /// <param name="model">What is served.</param>
     public static void Write(TextWriter writer, IEnumerable<string> addresses, Uri? publicUrl, ServedModel model)
     {
+        var details = model.TakeStartDetails();
         var listening = addresses.ToList();
         foreach (var address in listening)
         {
@@ -29,14 +30,14 @@ internal static class StartBanner
 
         foreach (var api in model.Directory.All)
         {
-            WriteApi(writer, api.Model, clientUrl, isDefault: api == model.Directory.Default);
+            WriteApi(writer, api.Model, details.Keys, clientUrl, isDefault: api == model.Directory.Default);
         }
 
-        WriteOutputs(writer, model.GetOutputs(clientUrl));
-        WriteExample(writer, model.Directory.Default.Model, clientUrl);
+        WriteOutputs(writer, details.GetOutputs(clientUrl));
+        WriteExample(writer, model.Directory.Default.Model, details.Keys, clientUrl);
     }
 
-    private static void WriteApi(TextWriter writer, Api api, Uri clientUrl, bool isDefault)
+    private static void WriteApi(TextWriter writer, Api api, IEnumerable<IssuedKey> keys, Uri clientUrl, bool isDefault)
     {
         // Other APIs are told apart by their host name; only the default one answers to every name.
         var authority = isDefault ? clientUrl.Authority : $"{api.Id}.{clientUrl.Authority}";
@@ -45,7 +46,7 @@ internal static class StartBanner
         writer.WriteLine($"  Namespaces {string.Join(", ", api.Namespaces.Keys.Order(StringComparer.Ordinal))}");
         writer.WriteLine($"  HTTP       {clientUrl.Scheme}://{authority}/event");
         writer.WriteLine($"  WebSocket  {ListenAddress.GetWebSocketScheme(clientUrl)}://{authority}/event/realtime");
-        foreach (var key in api.Keys)
+        foreach (var key in keys.Where(key => key.ApiId == api.Id))
         {
             var until = key.Expires is { } expires ? $"  (until {expires:yyyy-MM-dd HH:mm} UTC)" : "";
             writer.WriteLine($"  API key    {key.Value}{until}");
@@ -67,10 +68,10 @@ internal static class StartBanner
         }
     }
 
-    private static void WriteExample(TextWriter writer, Api api, Uri clientUrl)
+    private static void WriteExample(TextWriter writer, Api api, IEnumerable<IssuedKey> keys, Uri clientUrl)
     {
         var ns = api.Namespaces.Values.OrderBy(ns => ns.Name, StringComparer.Ordinal).FirstOrDefault(ns => IsOpenToKeys(api, ns));
-        if (ns is null || api.Keys is not [var key, ..])
+        if (ns is null || keys.FirstOrDefault(key => key.ApiId == api.Id) is not { } key)
         {
             return;
         }

@@ -1,4 +1,7 @@
+using System.Buffers.Binary;
 using System.Collections.Frozen;
+using System.Security.Cryptography;
+using System.Text;
 
 namespace Fanfare.Gateway.Apis;
 
@@ -106,11 +109,19 @@ public sealed record HandlerConfig
     public bool IsEventInvoke { get; init; }
 }
 
-/// <summary>One API key; <c>AWS::AppSync::ApiKey</c>.</summary>
+/// <summary>One API key, known by its hash alone; <c>AWS::AppSync::ApiKey</c>.</summary>
+/// <remarks>
+/// What clients send as <c>x-api-key</c> is an opaque text, by custom <c>da2-</c> and 26 lower-case letters and digits. It is not
+/// kept: whoever reads this process's memory, or its model through an API, learns no key that is not in use at that moment.
+/// Hashing without salt or work factor is enough, since keys are random; it is not meant for passwords.
+/// </remarks>
 public sealed record ApiKey
 {
-    /// <summary>What clients send as <c>x-api-key</c>: an opaque text, by custom <c>da2-</c> and 26 lower-case letters and digits.</summary>
-    public required string Value { get; init; }
+    /// <summary>The length of <see cref="Hash"/> in bytes.</summary>
+    public const int HashLength = SHA256.HashSizeInBytes;
+
+    /// <summary>The SHA-256 of the key in UTF-8.</summary>
+    public required ReadOnlyMemory<byte> Hash { get; init; }
 
     /// <summary>What the key is for, or <see langword="null"/>.</summary>
     public string? Description { get; init; }
@@ -118,6 +129,17 @@ public sealed record ApiKey
     /// <summary>When the key stops working; <see langword="null"/> means never.</summary>
     public DateTimeOffset? Expires { get; init; }
 
-    /// <summary>Describes the key without its value.</summary>
+    /// <summary>Hashes a key's value.</summary>
+    /// <param name="value">The key.</param>
+    public static byte[] ComputeHash(string value) => SHA256.HashData(Encoding.UTF8.GetBytes(value));
+
+    /// <summary>Whether the two are the same key with the same description and expiry.</summary>
+    public bool Equals(ApiKey? other) =>
+        other is not null && Hash.Span.SequenceEqual(other.Hash.Span) && Description == other.Description && Expires == other.Expires;
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => BinaryPrimitives.ReadInt32LittleEndian(Hash.Span);
+
+    /// <summary>Describes the key without its hash.</summary>
     public override string ToString() => $"ApiKey {{ Description = {Description}, Expires = {Expires:u} }}";
 }

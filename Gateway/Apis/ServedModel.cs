@@ -8,10 +8,7 @@ namespace Fanfare.Gateway.Apis;
 /// <summary>What this gateway serves, read at the start: the APIs of the templates, or one API of its own.</summary>
 internal sealed class ServedModel
 {
-    private readonly GatewayOptions _options;
-    private readonly StoredIdentity _identity;
-    private readonly TimeProvider _timeProvider;
-    private readonly Uri _address;
+    private StartDetails? _startDetails;
 
     /// <exception cref="GatewayStartException">The data folder cannot be used.</exception>
     /// <exception cref="TemplateException">A template is wrong.</exception>
@@ -19,11 +16,11 @@ internal sealed class ServedModel
         IOptions<GatewayOptions> options, IConfiguration configuration, GatewayMetrics metrics, TimeProvider timeProvider,
         ILogger<ServedModel> logger)
     {
-        _options = options.Value;
-        _timeProvider = timeProvider;
-        _identity = new DataFolder(_options.Data).LoadOrCreateIdentity();
-        _address = ListenAddress.GetConfigured(configuration, _options.PublicUrl);
-        var loaded = LoadTemplates(_address.Authority);
+        var settings = options.Value;
+        var identity = new DataFolder(settings.Data).LoadOrCreateIdentity();
+        var address = ListenAddress.GetConfigured(configuration, settings.PublicUrl);
+        var templates = new ConfiguredTemplates(settings, identity.Secret, timeProvider);
+        var loaded = templates.Load(address.Authority);
         foreach (var note in loaded.Notes)
         {
             ServedModelLog.TemplateNote(logger, note);
@@ -34,10 +31,15 @@ internal sealed class ServedModel
             ServedModelLog.TemplateWarning(logger, warning);
         }
 
-        var apis = loaded.Apis.Count > 0 ? loaded.Apis : [CreateDefault(_address.Authority)];
-        if (_options.Templates.Count > 0 && loaded.Apis.Count == 0)
+        var (apis, keys) = (loaded.Apis, loaded.Keys);
+        if (apis.Count == 0)
         {
-            ServedModelLog.NoApi(logger);
+            var key = new IssuedKey(identity.ApiId, settings.ApiKey ?? identity.ApiKey, Expires: null);
+            (apis, keys) = ([CreateDefault(identity.ApiId, address.Authority, key)], [key]);
+            if (settings.Templates.Count > 0)
+            {
+                ServedModelLog.NoApi(logger);
+            }
         }
 
         foreach (var api in apis)
@@ -48,40 +50,22 @@ internal sealed class ServedModel
             }
         }
 
-        Directory = new ApiDirectory([.. apis.Select(api => new ServedApi(api, _options, metrics, timeProvider))]);
-        Outputs = loaded.Outputs;
+        Directory = new ApiDirectory([.. apis.Select(api => new ServedApi(api, settings, metrics, timeProvider))]);
+        _startDetails = new StartDetails(address.Authority, keys, loaded.Outputs, authority => templates.Load(authority).Outputs);
     }
 
     /// <summary>The APIs.</summary>
     public ApiDirectory Directory { get; }
 
-    /// <summary>The templates' outputs, with the address that was configured.</summary>
-    public IReadOnlyList<TemplateOutput> Outputs { get; }
-
-    /// <summary>The templates' outputs for the address that clients use, which is known for certain only once the server listens.</summary>
-    public IReadOnlyList<TemplateOutput> GetOutputs(Uri clientUrl) =>
-        clientUrl.Authority == _address.Authority ? Outputs : LoadTemplates(clientUrl.Authority).Outputs;
-
-    private TemplateResult LoadTemplates(string authority) => TemplateLoader.Load(
-        [.. _options.Templates],
-        new TemplateOptions
-        {
-            Region = _options.Region,
-            AccountId = _options.AccountId,
-            Authority = authority,
-            KeySecret = _identity.Secret,
-            ApiKeyOverride = _options.ApiKey,
-            Parameters = _options.Parameters.ToFrozenDictionary(StringComparer.Ordinal),
-            Exports = _options.Exports.ToFrozenDictionary(StringComparer.Ordinal),
-            ResourceValues = _options.Resources.ToFrozenDictionary(
-                pair => pair.Key, pair => (IReadOnlyDictionary<string, string>)pair.Value, StringComparer.Ordinal),
-            TimeProvider = _timeProvider,
-        });
+    /// <summary>Hands out what may be shown once, at the start, and forgets it: from then on the model holds no key in plain.</summary>
+    /// <exception cref="InvalidOperationException">It was handed out before.</exception>
+    public StartDetails TakeStartDetails() =>
+        Interlocked.Exchange(ref _startDetails, null) ?? throw new InvalidOperationException("The start's details were taken before.");
 
     // What AppSync's console makes: API keys for everything, and a namespace called default.
-    private Api CreateDefault(string authority) => new()
+    private static Api CreateDefault(string id, string authority, IssuedKey key) => new()
     {
-        Id = _identity.ApiId,
+        Id = id,
         Name = "default",
         HttpHost = authority,
         RealtimeHost = authority,
@@ -93,8 +77,43 @@ internal sealed class ServedModel
         {
             ["default"] = new() { Name = "default" },
         }.ToFrozenDictionary(StringComparer.Ordinal),
-        Keys = [new ApiKey { Value = _options.ApiKey ?? _identity.ApiKey }],
+        Keys = [key.ToApiKey()],
     };
+}
+
+/// <summary>What only the start may show: keys in plain, and the templates' outputs, which may hold some.</summary>
+internal sealed class StartDetails(
+    string authority, IReadOnlyList<IssuedKey> keys, IReadOnlyList<TemplateOutput> outputs,
+    Func<string, IReadOnlyList<TemplateOutput>> evaluateOutputs)
+{
+    /// <summary>The keys of all APIs, in their order.</summary>
+    public IReadOnlyList<IssuedKey> Keys { get; } = keys;
+
+    /// <summary>The templates' outputs for the address that clients use, which is known for certain only once the server listens.</summary>
+    public IReadOnlyList<TemplateOutput> GetOutputs(Uri clientUrl) =>
+        clientUrl.Authority == authority ? outputs : evaluateOutputs(clientUrl.Authority);
+}
+
+/// <summary>The templates that the configuration names, with what it says of them.</summary>
+internal sealed class ConfiguredTemplates(GatewayOptions options, byte[] keySecret, TimeProvider timeProvider)
+{
+    /// <summary>Loads them.</summary>
+    /// <param name="authority">Host and port that clients use.</param>
+    public TemplateResult Load(string authority) => TemplateLoader.Load(
+        [.. options.Templates],
+        new TemplateOptions
+        {
+            Region = options.Region,
+            AccountId = options.AccountId,
+            Authority = authority,
+            KeySecret = keySecret,
+            ApiKeyOverride = options.ApiKey,
+            Parameters = options.Parameters.ToFrozenDictionary(StringComparer.Ordinal),
+            Exports = options.Exports.ToFrozenDictionary(StringComparer.Ordinal),
+            ResourceValues = options.Resources.ToFrozenDictionary(
+                pair => pair.Key, pair => (IReadOnlyDictionary<string, string>)pair.Value, StringComparer.Ordinal),
+            TimeProvider = timeProvider,
+        });
 }
 
 /// <summary>What reading the model logs.</summary>

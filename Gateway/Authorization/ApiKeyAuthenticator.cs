@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using System.Text;
 using Fanfare.Gateway.Apis;
 using Fanfare.Gateway.Protocol;
 
@@ -8,8 +7,6 @@ namespace Fanfare.Gateway.Authorization;
 /// <summary><see cref="AuthMode.ApiKey"/>: the key is one of the API's and has not expired.</summary>
 internal sealed class ApiKeyAuthenticator(TimeProvider timeProvider) : IAuthenticator
 {
-    private const int KeyBytesMax = 256;
-
     /// <inheritdoc/>
     public AuthMode Mode => AuthMode.ApiKey;
 
@@ -21,13 +18,14 @@ internal sealed class ApiKeyAuthenticator(TimeProvider timeProvider) : IAuthenti
 
     private bool IsLive(Api api, ReadOnlySpan<byte> presented)
     {
+        Span<byte> hash = stackalloc byte[ApiKey.HashLength];
+        SHA256.HashData(presented, hash);
+
         // Every key is compared, and each in a time that does not depend on where it differs.
-        Span<byte> expected = stackalloc byte[KeyBytesMax];
         var isLive = false;
         foreach (var key in api.Keys)
         {
-            if (Encoding.UTF8.TryGetBytes(key.Value, expected, out var length)
-                && CryptographicOperations.FixedTimeEquals(presented, expected[..length])
+            if (CryptographicOperations.FixedTimeEquals(hash, key.Hash.Span)
                 && (key.Expires is not { } expires || expires > timeProvider.GetUtcNow()))
             {
                 isLive = true;

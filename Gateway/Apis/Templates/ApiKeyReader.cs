@@ -31,8 +31,8 @@ internal sealed class ApiKeyReader(TemplateSet set)
             properties.Warn("ApiId", "the API has no provider for API_KEY, so this key opens nothing");
         var value = stack.GetKeyValue(resource);
         if (!IsUsable(value)) Error($"the configured key {UsableRule}");
-        else if (draft.Keys.Any(key => key.Value == value)) Error("the configured key is that of another key of the API");
-        else draft.Keys.Add(new ApiKey { Value = value, Description = description, Expires = expires });
+        else if (draft.IssuedKeys.Any(key => key.Value == value)) Error("the configured key is that of another key of the API");
+        else draft.AddKey(value, description, expires);
 
         void Error(string message) => set.Diagnostics.Error(stack.Stack.File, resource.Line, resource.Site, message);
     }

@@ -21,8 +21,19 @@ internal sealed class ApiDraft(ApiIdentity identity)
     /// <summary>The keys.</summary>
     public List<ApiKey> Keys { get; } = [];
 
+    /// <summary>The same keys in plain.</summary>
+    public List<IssuedKey> IssuedKeys { get; } = [];
+
     /// <summary>The custom domain names.</summary>
     public List<string> DomainNames { get; } = [];
+
+    /// <summary>Adds a key.</summary>
+    public void AddKey(string value, string? description, DateTimeOffset? expires)
+    {
+        var issued = new IssuedKey(Identity.Id, value, expires);
+        IssuedKeys.Add(issued);
+        Keys.Add(issued.ToApiKey(description));
+    }
 }
 
 /// <summary>
@@ -38,7 +49,13 @@ internal sealed partial class EventApiReader
     private EventApiReader(TemplateSet set) => _set = set;
 
     /// <summary>Reads all APIs, and notes all mistakes.</summary>
-    public static IReadOnlyList<Api> ReadAll(TemplateSet set) => new EventApiReader(set).ReadAll();
+    /// <returns>The APIs, and their keys in plain.</returns>
+    public static (IReadOnlyList<Api> Apis, IReadOnlyList<IssuedKey> Keys) ReadAll(TemplateSet set)
+    {
+        var reader = new EventApiReader(set);
+        var apis = reader.ReadAll();
+        return (apis, [.. reader._drafts.SelectMany(draft => draft.IssuedKeys)]);
+    }
 
     /// <summary>Takes the id from an API's ARN; every other text is an id already.</summary>
     public static string GetApiId(string idOrArn) =>
@@ -118,7 +135,7 @@ internal sealed partial class EventApiReader
         if (string.IsNullOrWhiteSpace(_set.Options.ApiKeyOverride) || _drafts.Count == 0 || _drafts[0].Keys.Count > 0) return;
         if (!ApiKeyReader.IsUsable(_set.Options.ApiKeyOverride))
             _set.Diagnostics.Error("configuration", null, default, $"the API key {ApiKeyReader.UsableRule}");
-        _drafts[0].Keys.Add(new ApiKey { Value = _set.Options.ApiKeyOverride, Description = "from the configuration" });
+        _drafts[0].AddKey(_set.Options.ApiKeyOverride, "from the configuration", expires: null);
     }
 
     private void ReportSameId(ApiIdentity api, ApiIdentity other)

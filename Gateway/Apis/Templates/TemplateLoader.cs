@@ -28,7 +28,7 @@ internal static class TemplateLoader
         ArgumentOutOfRangeException.ThrowIfZero(options.KeySecret.Length);
 
         var set = TemplateSet.Open(paths, options);
-        var apis = EventApiReader.ReadAll(set);
+        var (apis, keys) = EventApiReader.ReadAll(set);
         var outputs = TemplateOutputReader.ReadAll(set);
 
         // Another mistake may be the same cycle, met while evaluating.
@@ -39,7 +39,7 @@ internal static class TemplateLoader
         NoteIgnoredTypes(set);
         foreach (var stack in set.Stacks.Where(stack => !HasEventApi(stack.Stack)))
             set.Diagnostics.Warn(stack.Stack.File, null, default, "has nothing of an Event API in it");
-        return new TemplateResult(apis, outputs, set.Diagnostics.Warnings, set.Diagnostics.Notes);
+        return new TemplateResult(apis, keys, outputs, set.Diagnostics.Warnings, set.Diagnostics.Notes);
     }
 
     private static void WarnOfUnusedOptions(TemplateSet set)

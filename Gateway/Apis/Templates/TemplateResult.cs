@@ -2,11 +2,13 @@ namespace Fanfare.Gateway.Apis.Templates;
 
 /// <summary>What templates that loaded without a mistake amount to.</summary>
 /// <param name="Apis">The APIs in the order of files and resources; the first is the default API.</param>
+/// <param name="Keys">The keys of all APIs in plain, in their order; for showing at the start only.</param>
 /// <param name="Outputs">The outputs of all templates, in order.</param>
 /// <param name="Warnings">What was accepted but is probably not what the author meant, one line each.</param>
 /// <param name="Notes">What an operator may want to know, such as resource types that were ignored, one line each.</param>
 internal sealed record TemplateResult(
     IReadOnlyList<Api> Apis,
+    IReadOnlyList<IssuedKey> Keys,
     IReadOnlyList<TemplateOutput> Outputs,
     IReadOnlyList<string> Warnings,
     IReadOnlyList<string> Notes);

@@ -31,6 +31,9 @@ public sealed class GatewayServer : IAsyncDisposable
     /// <summary>Everything the gateway logged.</summary>
     public RecordingLogger Log { get; }
 
+    /// <summary>The gateway's services.</summary>
+    public IServiceProvider Services => _application.Services;
+
     /// <summary>Starts a gateway with the test key and the given arguments, such as <c>--Fanfare:Limits:EventsPerPublishMax=3</c>.</summary>
     public static Task<GatewayServer> StartAsync(params string[] arguments) => StartCoreAsync(null, null, null, arguments);
 

@@ -28,7 +28,7 @@ public sealed class KeptTemplateTests
         var space = Assert.Single(api.Namespaces).Value;
         Assert.Equal(("sample", null, null, null), (space.Name, space.PublishModes, space.SubscribeModes, space.Code));
         var key = Assert.Single(api.Keys);
-        Assert.Matches("^da2-[a-z0-9]{26}$", key.Value);
+        Assert.Matches("^da2-[a-z0-9]{26}$", Assert.Single(result.Keys).Value);
         Assert.Equal(new DateTimeOffset(2026, 3, 8, 12, 0, 0, TimeSpan.Zero), key.Expires);
         Assert.Equal(
             [new("appsync-events", "HttpEndpoint", "localhost:8080", null), new("appsync-events", "WebSocketEndpoint", "localhost:8080", null)],
@@ -101,9 +101,9 @@ public sealed class KeptTemplateTests
         var space = Assert.Single(api.Namespaces).Value;
         Assert.Equal(("default", null, null), (space.Name, space.OnPublish, space.OnSubscribe));
         Assert.Equal(["Http", "Realtime", "ApiKey"], result.Outputs.Select(output => output.Name));
-        Assert.Equal(["localhost:8080", "localhost:8080", api.Keys[0].Value], result.Outputs.Select(output => output.Value));
+        Assert.Equal(["localhost:8080", "localhost:8080", result.Keys[0].Value], result.Outputs.Select(output => output.Value));
         Assert.Equal([false, false, true], result.Outputs.Select(output => output.IsSecret));
-        Assert.DoesNotContain(api.Keys[0].Value, result.Outputs[2].ToString(), StringComparison.Ordinal);
+        Assert.DoesNotContain(result.Keys[0].Value, result.Outputs[2].ToString(), StringComparison.Ordinal);
         Assert.Empty(result.Warnings);
     }
 
@@ -229,7 +229,7 @@ public sealed class KeptTemplateTests
         Assert.Equal(["Api.ApiArn", "Api.ApiId", "Api.Dns.Http", "Api.Dns.Realtime", "Key.ApiKey", "Role.Arn", "Space.ChannelNamespaceArn"],
             madeUp.Keys.Order(StringComparer.Ordinal));
         Assert.Equal(result.Apis[0].Id, madeUp["Api.ApiId"]);
-        Assert.Equal(result.Apis[0].Keys[0].Value, madeUp["Key.ApiKey"]);
+        Assert.Equal(result.Keys[0].Value, madeUp["Key.ApiKey"]);
 
         void AssertSame(JsonElement wanted, TemplateNode found, string place)
         {
