@@ -100,6 +100,7 @@ internal static class GatewayApplication
         services.AddIam(section);
         services.AddJwtAuthenticators();
         services.AddSingleton<AuthModeDetector>();
+        services.AddSingleton<FailedAttempts>();
         services.AddSingleton<Authorizer>();
 
         services.AddSingleton<LocalFanOut>();

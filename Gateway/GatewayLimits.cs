@@ -3,7 +3,7 @@ namespace Fanfare.Gateway;
 /// <summary>What one client, message or channel may ask for. Bound to <c>Fanfare:Limits</c>.</summary>
 /// <remarks>
 /// Limits of size and shape default to the quotas of AppSync Events (the service's quota page). Limits of rate are off (0)
-/// by default: a broker of one's own is usually sized by its machine, not by a tariff.
+/// by default, but for that of failed authentications: a broker of one's own is usually sized by its machine, not by a tariff.
 /// </remarks>
 public sealed class GatewayLimits
 {
@@ -88,4 +88,11 @@ public sealed class GatewayLimits
     /// <summary>Gets or sets how many events an API takes in a second, over HTTP and WebSocket together; 0 means no limit.</summary>
     /// <value>0 by default. AppSync allows 10,000.</value>
     public int InboundEventsPerSecond { get; set; }
+
+    /// <summary>Gets or sets how many failed authentications a second a client address may go on causing; 0 means no limit.</summary>
+    /// <value>
+    /// 10 by default, after a burst of ten times as many. An address is one of IPv4, or 64 bits of IPv6. Beyond the limit, credentials from
+    /// there are refused unverified, except those that were good in the last ten minutes.
+    /// </value>
+    public int FailedAttemptsPerSecond { get; set; } = 10;
 }

@@ -82,6 +82,7 @@ internal sealed class GatewayOptionsValidator : IValidateOptions<GatewayOptions>
         RequireNotNegative(limits.PublishesPerSecondPerConnection, nameof(limits.PublishesPerSecondPerConnection));
         RequireNotNegative(limits.ConnectsPerSecond, nameof(limits.ConnectsPerSecond));
         RequireNotNegative(limits.InboundEventsPerSecond, nameof(limits.InboundEventsPerSecond));
+        RequireNotNegative(limits.FailedAttemptsPerSecond, nameof(limits.FailedAttemptsPerSecond));
         RequirePositiveTime(limits.ConnectionLifetime, nameof(limits.ConnectionLifetime));
         RequirePositiveTime(limits.KeepAliveInterval, nameof(limits.KeepAliveInterval));
         RequirePositiveTime(limits.ConnectionTimeout, nameof(limits.ConnectionTimeout));

@@ -13,10 +13,12 @@ internal sealed class Authorizer
 {
     private readonly AuthModeDetector _detector;
     private readonly IAuthenticator?[] _authenticators = new IAuthenticator?[AuthModeNames.All.Count];
+    private readonly FailedAttempts _failedAttempts;
 
-    public Authorizer(AuthModeDetector detector, IEnumerable<IAuthenticator> authenticators)
+    public Authorizer(AuthModeDetector detector, IEnumerable<IAuthenticator> authenticators, FailedAttempts failedAttempts)
     {
         _detector = detector;
+        _failedAttempts = failedAttempts;
         foreach (var authenticator in authenticators)
         {
             _authenticators[(int)authenticator.Mode] = authenticator;
@@ -26,14 +28,36 @@ internal sealed class Authorizer
     /// <summary>Decides. Safe for concurrent use.</summary>
     public async ValueTask<AuthDecision> AuthorizeAsync(AuthRequest request, CancellationToken cancellationToken)
     {
-        if (_detector.Detect(request.Api, request.Credentials, out var token) is not { } mode
+        if (!_failedAttempts.MayTry(request))
+        {
+            return AuthDecision.Refuse(ProtocolError.TooManyFailedAttempts);
+        }
+
+        var mode = _detector.Detect(request.Api, request.Credentials, out var token);
+        var decision = await AuthorizeAsync(token is null ? request : request with { Token = token }, mode, cancellationToken);
+
+        // Who may not do this here has proved who they are, and a failure of ours says nothing of them.
+        if (decision.Error is null)
+        {
+            _failedAttempts.NoteSuccess(request);
+        }
+        else if (decision.Error.Status is StatusCodes.Status400BadRequest or StatusCodes.Status401Unauthorized)
+        {
+            _failedAttempts.NoteFailure(request, mode);
+        }
+
+        return decision;
+    }
+
+    private async ValueTask<AuthDecision> AuthorizeAsync(AuthRequest request, AuthMode? detected, CancellationToken cancellationToken)
+    {
+        if (detected is not { } mode
             || !request.Api.ProviderModes.Includes(mode)
             || _authenticators[(int)mode] is not { } authenticator)
         {
             return AuthDecision.Refuse(ProtocolError.Unauthorized);
         }
 
-        request = request with { Token = token };
         var authenticated = await authenticator.AuthenticateAsync(request, cancellationToken);
         if (authenticated.Error is not null)
         {

@@ -35,6 +35,9 @@ internal sealed class GatewayMetrics : IDisposable
         Subscribes = _meter.CreateCounter<long>("fanfare.subscribes", "{subscription}", "Subscribe messages by outcome.");
         Unsubscribes = _meter.CreateCounter<long>("fanfare.unsubscribes", "{subscription}", "Unsubscribe messages by outcome.");
         PublishErrors = _meter.CreateCounter<long>("fanfare.publish.errors", "{publish}", "Publishes refused, by error type.");
+        AuthFailures = _meter.CreateCounter<long>("fanfare.auth.failures", "{request}", "Requests whose credentials were refused.");
+        AuthLimited = _meter.CreateCounter<long>(
+            "fanfare.auth.limited", "{request}", "Requests refused unseen after too many failures from their address.");
         HandshakeDuration = _meter.CreateHistogram("fanfare.handshake.duration", "s",
             "From the upgrade request to its answer.", advice: s_latencyAdvice);
         ConnectionDuration = _meter.CreateHistogram("fanfare.connection.duration", "s",
@@ -71,6 +74,12 @@ internal sealed class GatewayMetrics : IDisposable
 
     /// <summary>Publishes refused; tags <c>api</c>, <c>type</c>, <c>protocol</c>.</summary>
     public Counter<long> PublishErrors { get; }
+
+    /// <summary>Requests whose credentials were refused; tags <c>api</c>, <c>mode</c>, <c>operation</c>.</summary>
+    public Counter<long> AuthFailures { get; }
+
+    /// <summary>Requests refused unseen after too many failures; tags <c>api</c>, <c>operation</c>.</summary>
+    public Counter<long> AuthLimited { get; }
 
     /// <summary>Seconds from the upgrade request to its answer.</summary>
     public Histogram<double> HandshakeDuration { get; }

@@ -56,6 +56,9 @@ internal sealed class ProtocolError
     /// <summary>The API accepts no more connections now.</summary>
     public static readonly ProtocolError ConnectLimitExceeded = new("LimitExceededError", "Rate exceeded", 429);
 
+    /// <summary>Too many credentials from the client's address were wrong lately, so these were not verified.</summary>
+    public static readonly ProtocolError TooManyFailedAttempts = new("LimitExceededError", "Rate exceeded", 429);
+
     /// <summary>The namespace has a handler that this gateway cannot run, so the operation is refused rather than let through.</summary>
     public static readonly ProtocolError HandlerUnavailable = new("HandlerExecutionError", "Unable to process request", 403);
 

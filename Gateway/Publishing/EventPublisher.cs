@@ -91,7 +91,7 @@ internal sealed class EventPublisher(
             cancellationToken);
         if (decision.Error is { } refusal)
         {
-            return refusal;
+            return refusal == ProtocolError.TooManyFailedAttempts ? errors.RateExceeded : refusal;
         }
 
         if (rate is not null && !rate.TryTake())
