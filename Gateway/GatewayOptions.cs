@@ -1,5 +1,6 @@
 using Fanfare.Gateway.Authorization.Iam;
 using Fanfare.Gateway.Authorization.Jwt;
+using Fanfare.Gateway.Lambda;
 using Microsoft.Extensions.Options;
 
 namespace Fanfare.Gateway;
@@ -59,6 +60,9 @@ public sealed class GatewayOptions
 
     /// <summary>Gets where user pools are.</summary>
     public CognitoOptions Cognito { get; } = new();
+
+    /// <summary>Gets where functions are and how they are called.</summary>
+    public LambdaOptions Lambda { get; } = new();
 }
 
 /// <summary>Checks the options at the start; each message names the key.</summary>
@@ -111,6 +115,7 @@ internal sealed class GatewayOptionsValidator : IValidateOptions<GatewayOptions>
         }
 
         JwtOptionsValidator.Validate(options, failures);
+        options.Lambda.Validate(failures);
         return failures.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
 
         void RequirePositive(long value, string key)

@@ -38,6 +38,9 @@ internal sealed class GatewayMetrics : IDisposable
         AuthFailures = _meter.CreateCounter<long>("fanfare.auth.failures", "{request}", "Requests whose credentials were refused.");
         AuthLimited = _meter.CreateCounter<long>(
             "fanfare.auth.limited", "{request}", "Requests refused unseen after too many failures from their address.");
+        LambdaInvocations = _meter.CreateCounter<long>("fanfare.lambda.invocations", "{call}", "Calls of functions by outcome.");
+        LambdaDuration = _meter.CreateHistogram("fanfare.lambda.duration", "s",
+            "From the call of a function to its outcome, all attempts together.", advice: s_latencyAdvice);
         HandshakeDuration = _meter.CreateHistogram("fanfare.handshake.duration", "s",
             "From the upgrade request to its answer.", advice: s_latencyAdvice);
         ConnectionDuration = _meter.CreateHistogram("fanfare.connection.duration", "s",
@@ -80,6 +83,12 @@ internal sealed class GatewayMetrics : IDisposable
 
     /// <summary>Requests refused unseen after too many failures; tags <c>api</c>, <c>operation</c>.</summary>
     public Counter<long> AuthLimited { get; }
+
+    /// <summary>Calls of functions; tags <c>function</c>, <c>outcome</c>.</summary>
+    public Counter<long> LambdaInvocations { get; }
+
+    /// <summary>Seconds that calls of functions took; tag <c>function</c>.</summary>
+    public Histogram<double> LambdaDuration { get; }
 
     /// <summary>Seconds from the upgrade request to its answer.</summary>
     public Histogram<double> HandshakeDuration { get; }
