@@ -4,9 +4,11 @@ using Fanfare.Gateway.Apis;
 using Fanfare.Gateway.Authorization;
 using Fanfare.Gateway.Authorization.Iam;
 using Fanfare.Gateway.Authorization.Jwt;
+using Fanfare.Gateway.Authorization.Lambda;
 using Fanfare.Gateway.Backplane;
 using Fanfare.Gateway.Connections;
 using Fanfare.Gateway.FanOut;
+using Fanfare.Gateway.Lambda;
 using Fanfare.Gateway.Observability;
 using Fanfare.Gateway.Publishing;
 using Fanfare.ServiceDefaults;
@@ -96,10 +98,13 @@ internal static class GatewayApplication
         services.AddSingleton<ServedModel>();
         services.AddSingleton(provider => provider.GetRequiredService<ServedModel>().Directory);
 
+        services.AddSingleton<LambdaTargets>();
+        services.AddSingleton<LambdaClient>();
         services.AddSingleton<IAuthenticator, ApiKeyAuthenticator>();
         services.AddIam(section);
         services.AddJwtAuthenticators();
         services.AddSingleton<AuthModeDetector>();
+        services.AddSingleton<IAuthenticator, LambdaAuthenticator>();
         services.AddSingleton<FailedAttempts>();
         services.AddSingleton<Authorizer>();
 

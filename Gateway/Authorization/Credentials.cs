@@ -105,13 +105,27 @@ internal readonly struct Credentials
         using var document = JsonDocument.Parse(_json, new JsonDocumentOptions { MaxDepth = s_readerOptions.MaxDepth });
         foreach (var property in document.RootElement.EnumerateObject())
         {
-            if (property.Value.ValueKind == JsonValueKind.String)
+            if (property.Value.ValueKind == JsonValueKind.String && TryGetText(property) is { } text)
             {
-                headers[property.Name] = property.Value.GetString()!;
+                headers[property.Name] = text;
             }
         }
 
         return headers;
+    }
+
+    private static string? TryGetText(JsonProperty property)
+    {
+        try
+        {
+            _ = property.Name;
+            return property.Value.GetString();
+        }
+        catch (InvalidOperationException)
+        {
+            // A lone surrogate in a member that nobody looked at until now: a header that no HTTP request could have.
+            return null;
+        }
     }
 
     private static bool TryParseCore(ReadOnlyMemory<byte> json, out Credentials credentials)
