@@ -1,7 +1,10 @@
 using System.Collections.Frozen;
 using Fanfare.Gateway.Apis;
+using Fanfare.Gateway.Authorization;
+using Fanfare.Gateway.Authorization.Jwt;
 using Fanfare.Gateway.Observability;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
 using System.Diagnostics.Metrics;
 
 namespace Fanfare.Gateway.Tests.Apis;
@@ -11,6 +14,12 @@ internal sealed class ServedApis : IDisposable
 {
     private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
     private readonly GatewayMetrics _metrics;
+
+    /// <summary>Makes an authorizer of the given modes that remembers and limits as one with default settings does.</summary>
+    public Authorizer CreateAuthorizer(params IAuthenticator[] authenticators) => new(
+        new AuthModeDetector(new TokenCache(new JwtOptions())),
+        authenticators,
+        new FailedAttempts(Options.Create(new GatewayLimits()), _metrics, TimeProvider.System));
 
     public ServedApis() => _metrics = new GatewayMetrics(_services.GetRequiredService<IMeterFactory>());
 
@@ -36,7 +45,7 @@ internal sealed class ServedApis : IDisposable
             Namespaces = (namespaces.Length > 0 ? namespaces : [new ChannelNamespace { Name = "chat" }])
                 .ToFrozenDictionary(ns => ns.Name, StringComparer.Ordinal),
         };
-        return new ServedApi(model, new GatewayLimits(), _metrics, TimeProvider.System);
+        return new ServedApi(model, new GatewayOptions(), _metrics, TimeProvider.System);
     }
 
     public void Dispose()

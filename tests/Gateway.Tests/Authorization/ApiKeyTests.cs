@@ -93,7 +93,7 @@ public sealed class ApiKeyTests
         Assert.Equal(ApiKey.HashLength, issued.ToApiKey().Hash.Length);
     }
 
-    private static Task<GatewayServer> StartAsync(ManualTimeProvider clock) => GatewayServer.StartAsync(
+    private static Task<GatewayServer> StartAsync(ManualTimeProvider clock) => GatewayServer.StartWithTemplateAsync(
         clock,
         Template.Replace("EXPIRES", clock.GetUtcNow().AddHours(30).ToUnixTimeSeconds().ToString(), StringComparison.Ordinal),
         $"--Fanfare:Resources:Second:ApiKey={SecondKey}");

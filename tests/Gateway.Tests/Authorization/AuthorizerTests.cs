@@ -18,7 +18,10 @@ public sealed class AuthorizerTests : IDisposable
     private const string WrongSignatureJson = """{"host":"h","authorization":"AWS4-HMAC-SHA256 Credential=wrong"}""";
 
     private readonly ServedApis _apis = new();
-    private readonly Authorizer _authorizer = new([new FakeAuthenticator(AuthMode.ApiKey), new FakeAuthenticator(AuthMode.AwsIam)]);
+    private readonly Authorizer _authorizer;
+
+    public AuthorizerTests() =>
+        _authorizer = _apis.CreateAuthorizer(new FakeAuthenticator(AuthMode.ApiKey), new FakeAuthenticator(AuthMode.AwsIam));
 
     public void Dispose() => _apis.Dispose();
 
@@ -96,7 +99,7 @@ public sealed class AuthorizerTests : IDisposable
     {
         var clock = new ManualTimeProvider();
         var authenticator = new ApiKeyAuthenticator(clock);
-        var api = _apis.Create(keys: [new ApiKey { Value = "good", Expires = clock.GetUtcNow() + TimeSpan.FromHours(1) }]);
+        var api = _apis.Create(keys: [new ApiKey { Hash = ApiKey.ComputeHash("good"), Expires = clock.GetUtcNow() + TimeSpan.FromHours(1) }]);
 
         clock.Advance(TimeSpan.FromHours(1) - TimeSpan.FromTicks(1));
         Assert.Null((await authenticator.AuthenticateAsync(Request(api, Read(KeyJson)), Token)).Error);
@@ -121,12 +124,12 @@ public sealed class AuthorizerTests : IDisposable
         var past = clock.GetUtcNow() - TimeSpan.FromSeconds(1);
         var api = _apis.Create(keys:
         [
-            new ApiKey { Value = "first" },
-            new ApiKey { Value = "expired", Expires = past },
-            new ApiKey { Value = "expired-and-renewed", Expires = clock.GetUtcNow() + TimeSpan.FromDays(1) },
-            new ApiKey { Value = "expired-and-renewed", Expires = past },
-            new ApiKey { Value = "second", Expires = clock.GetUtcNow() + TimeSpan.FromDays(1) },
-            new ApiKey { Value = "last" },
+            new ApiKey { Hash = ApiKey.ComputeHash("first") },
+            new ApiKey { Hash = ApiKey.ComputeHash("expired"), Expires = past },
+            new ApiKey { Hash = ApiKey.ComputeHash("expired-and-renewed"), Expires = clock.GetUtcNow() + TimeSpan.FromDays(1) },
+            new ApiKey { Hash = ApiKey.ComputeHash("expired-and-renewed"), Expires = past },
+            new ApiKey { Hash = ApiKey.ComputeHash("second"), Expires = clock.GetUtcNow() + TimeSpan.FromDays(1) },
+            new ApiKey { Hash = ApiKey.ComputeHash("last") },
         ]);
 
         Assert.Equal(expected, (await new ApiKeyAuthenticator(clock).AuthenticateAsync(
@@ -147,7 +150,7 @@ public sealed class AuthorizerTests : IDisposable
     public async Task A_key_of_the_greatest_length_works(int length)
     {
         var key = new string('k', length);
-        var api = _apis.Create(keys: [new ApiKey { Value = key }]);
+        var api = _apis.Create(keys: [new ApiKey { Hash = ApiKey.ComputeHash(key) }]);
 
         Assert.Null((await new ApiKeyAuthenticator(TimeProvider.System).AuthenticateAsync(
             Request(api, Read($$"""{"x-api-key":"{{key}}"}""")), Token)).Error);

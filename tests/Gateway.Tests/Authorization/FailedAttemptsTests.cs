@@ -41,7 +41,7 @@ public sealed class FailedAttemptsTests : IAsyncDisposable
                 DefaultSubscribeModes = AuthModes.None,
                 Namespaces = System.Collections.Frozen.FrozenDictionary<string, ChannelNamespace>.Empty,
             },
-            new GatewayLimits(), _metrics, _clock);
+            new GatewayOptions(), _metrics, _clock);
     }
 
     public async ValueTask DisposeAsync()
@@ -141,7 +141,7 @@ public sealed class FailedAttemptsTests : IAsyncDisposable
     public async Task Beyond_the_limit_every_operation_is_refused_in_its_own_words_and_known_clients_go_on()
     {
         var clock = new ManualTimeProvider();
-        await using var server = await GatewayServer.StartAsync(clock, null, "--Fanfare:Limits:FailedAttemptsPerSecond=1");
+        await using var server = await GatewayServer.StartAsync(clock, "--Fanfare:Limits:FailedAttemptsPerSecond=1");
         await using var known = await server.ConnectAsync();
         await known.InitAsync();
         for (var i = 0; i < 10; i++)

@@ -35,7 +35,9 @@ public sealed partial class FuzzTests
         try
         {
             // Room for the fuzzers' own deliveries: being cut off as a slow subscriber has tests of its own.
-            await using var gateway = await GatewayProcess.StartAsync("--Fanfare:Limits:PendingBytesMax=67108864");
+            await using var gateway = await GatewayProcess.StartAsync(
+                // Every input is to be looked at, however often its sender failed before.
+                "--Fanfare:Limits:PendingBytesMax=67108864", "--Fanfare:Limits:FailedAttemptsPerSecond=0");
             var before = await RunAsync(gateway, seed - 1, WarmUpCount);
             var started = Stopwatch.GetTimestamp();
             var run = await RunAsync(gateway, seed, count);

@@ -110,7 +110,7 @@ public sealed class FakeCall(HttpContext context, string body)
     public JsonObject Json => JsonNode.Parse(Body)!.AsObject();
 
     /// <summary>Cancelled when the caller hangs up.</summary>
-    public CancellationToken Aborted => context.RequestAborted;
+    public CancellationToken Aborted { get; } = context.RequestAborted;
 
     /// <summary>Answers as a function that returned.</summary>
     public Task ReturnAsync(string json) => AnswerAsync(200, json);

@@ -47,7 +47,7 @@ public sealed class GatewayServer : IAsyncDisposable
         [
             .. apis.Select(api => new ServedApi(
                 api,
-                provider.GetRequiredService<IOptions<GatewayLimits>>().Value,
+                provider.GetRequiredService<IOptions<GatewayOptions>>().Value,
                 provider.GetRequiredService<GatewayMetrics>(),
                 provider.GetRequiredService<TimeProvider>())),
         ]))),
@@ -56,6 +56,10 @@ public sealed class GatewayServer : IAsyncDisposable
     /// <summary>Starts a gateway with the APIs of a CloudFormation template.</summary>
     public static Task<GatewayServer> StartWithTemplateAsync(string template, params string[] arguments) =>
         StartCoreAsync(null, template, null, arguments);
+
+    /// <summary>Starts a gateway with the APIs of a CloudFormation template, on a clock of the test's own where one is given.</summary>
+    public static Task<GatewayServer> StartWithTemplateAsync(TimeProvider? clock, string template, params string[] arguments) =>
+        StartCoreAsync(clock, template, null, arguments);
 
     /// <summary>Starts a gateway with services of the test's own.</summary>
     public static Task<GatewayServer> StartWithAsync(Action<IServiceCollection> configureServices, params string[] arguments) =>

@@ -85,9 +85,9 @@ public sealed class AuthorizationTests
         var clock = new ManualTimeProvider();
         var api = CreateApi(keys:
         [
-            new ApiKey { Value = Credentials.ApiKey },
-            new ApiKey { Value = OtherKey, Expires = DateTimeOffset.UtcNow.AddHours(2) },
-            new ApiKey { Value = Credentials.UnknownKey, Expires = DateTimeOffset.UtcNow.AddHours(-2) },
+            new ApiKey { Hash = ApiKey.ComputeHash(Credentials.ApiKey) },
+            new ApiKey { Hash = ApiKey.ComputeHash(OtherKey), Expires = DateTimeOffset.UtcNow.AddHours(2) },
+            new ApiKey { Hash = ApiKey.ComputeHash(Credentials.UnknownKey), Expires = DateTimeOffset.UtcNow.AddHours(-2) },
         ]);
         await using var server = await GatewayServer.StartAsync([api]);
         foreach (var key in (string[])[Credentials.ApiKey, OtherKey])
@@ -107,7 +107,7 @@ public sealed class AuthorizationTests
     public async Task Each_message_is_authorized_by_its_own_credentials()
     {
         await using var server = await GatewayServer.StartAsync(
-            [CreateApi(keys: [new ApiKey { Value = Credentials.ApiKey }, new ApiKey { Value = OtherKey }])]);
+            [CreateApi(keys: [new ApiKey { Hash = ApiKey.ComputeHash(Credentials.ApiKey) }, new ApiKey { Hash = ApiKey.ComputeHash(OtherKey) }])]);
         await using var socket = await server.ConnectAsync();
 
         await socket.SendAsync(Messages.Subscribe("s", "/default/a", Credentials.KeyAuthorization(OtherKey)));
@@ -123,7 +123,7 @@ public sealed class AuthorizationTests
     {
         var first = CreateApi([new ChannelNamespace { Name = "one" }]);
         var second = CreateApi(
-            id: SecondId, keys: [new ApiKey { Value = OtherKey }], namespaces: [new ChannelNamespace { Name = "two" }]);
+            id: SecondId, keys: [new ApiKey { Hash = ApiKey.ComputeHash(OtherKey) }], namespaces: [new ChannelNamespace { Name = "two" }]);
         await using var server = await GatewayServer.StartAsync([first, second]);
 
         Assert.Equal(200, await PublishAsync(server, "unknown.example.com", Credentials.ApiKey, "/one/a"));
@@ -138,7 +138,7 @@ public sealed class AuthorizationTests
     public async Task Events_stay_within_their_api()
     {
         var first = CreateApi();
-        var second = CreateApi(id: SecondId, keys: [new ApiKey { Value = OtherKey }]);
+        var second = CreateApi(id: SecondId, keys: [new ApiKey { Hash = ApiKey.ComputeHash(OtherKey) }]);
         await using var server = await GatewayServer.StartAsync([first, second]);
         await using var one = await server.ConnectAsync();
         await one.SubscribeAsync("s", "/default/*");
@@ -159,7 +159,7 @@ public sealed class AuthorizationTests
     public async Task Key_of_one_api_opens_no_connection_to_another()
     {
         await using var server = await GatewayServer.StartAsync(
-            [CreateApi(), CreateApi(id: SecondId, keys: [new ApiKey { Value = OtherKey }])]);
+            [CreateApi(), CreateApi(id: SecondId, keys: [new ApiKey { Hash = ApiKey.ComputeHash(OtherKey) }])]);
         await using var socket = await server.ConnectAsync(Handshake.WithKey() with { Host = $"{SecondId}.example.com" });
 
         await socket.SendAsync(Messages.Init);
@@ -193,6 +193,6 @@ public sealed class AuthorizationTests
             DefaultSubscribeModes = defaultModes,
             Namespaces = (namespaces ?? [new ChannelNamespace { Name = "default" }])
                 .ToFrozenDictionary(ns => ns.Name, StringComparer.Ordinal),
-            Keys = keys ?? [new ApiKey { Value = Credentials.ApiKey }],
+            Keys = keys ?? [new ApiKey { Hash = ApiKey.ComputeHash(Credentials.ApiKey) }],
         };
 }

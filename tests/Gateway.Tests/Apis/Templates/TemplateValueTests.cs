@@ -131,19 +131,20 @@ public sealed class TemplateValueTests : IDisposable
     [Fact]
     public void Ids_and_keys_are_the_same_at_every_start_and_depend_on_stack_and_logical_id()
     {
-        var first = _fixture.LoadBase(Key + SecondKey).Apis[0];
-        var again = _fixture.LoadBase(Key + SecondKey).Apis[0];
-        var renamed = _fixture.LoadBase(Key + SecondKey, TemplateFixture.Options with { StackName = "other" }).Apis[0];
+        var first = _fixture.LoadBase(Key + SecondKey);
+        var again = _fixture.LoadBase(Key + SecondKey);
+        var renamed = _fixture.LoadBase(Key + SecondKey, TemplateFixture.Options with { StackName = "other" });
 
-        Assert.Equal((first.Id, first.Keys[0].Value, first.Keys[1].Value), (again.Id, again.Keys[0].Value, again.Keys[1].Value));
-        Assert.Equal(6, new HashSet<string>([first.Id, renamed.Id, .. first.Keys.Concat(renamed.Keys).Select(key => key.Value)]).Count);
+        Assert.Equal(
+            (first.Apis[0].Id, first.Keys[0].Value, first.Keys[1].Value), (again.Apis[0].Id, again.Keys[0].Value, again.Keys[1].Value));
+        Assert.Equal(6, new HashSet<string>([first.Apis[0].Id, renamed.Apis[0].Id, .. first.Keys.Concat(renamed.Keys).Select(key => key.Value)]).Count);
     }
 
     [Fact]
     public void A_key_cannot_be_made_without_the_secret()
     {
-        var key = _fixture.LoadBase(Key).Apis[0].Keys[0].Value;
-        var other = _fixture.LoadBase(Key, TemplateFixture.Options with { KeySecret = [1, 2, 3] }).Apis[0].Keys[0].Value;
+        var key = _fixture.LoadBase(Key).Keys[0].Value;
+        var other = _fixture.LoadBase(Key, TemplateFixture.Options with { KeySecret = [1, 2, 3] }).Keys[0].Value;
         Assert.NotEqual(key, other);
         Assert.Matches("^da2-[a-z0-9]{26}$", other);
     }
@@ -154,8 +155,8 @@ public sealed class TemplateValueTests : IDisposable
     public void The_configuration_names_a_key_by_its_logical_id(string logicalId)
     {
         var result = _fixture.LoadBase(Key + SecondKey + "Outputs: {K: {Value: !GetAtt Key.ApiKey}}", Values((logicalId, "ApiKey", "da2-mine")));
-        Assert.Equal("da2-mine", result.Apis[0].Keys[0].Value);
-        Assert.StartsWith("da2-", result.Apis[0].Keys[1].Value, StringComparison.Ordinal);
+        Assert.Equal("da2-mine", result.Keys[0].Value);
+        Assert.StartsWith("da2-", result.Keys[1].Value, StringComparison.Ordinal);
         Assert.Equal("da2-mine", Assert.Single(result.Outputs).Value);
     }
 
@@ -164,16 +165,16 @@ public sealed class TemplateValueTests : IDisposable
     {
         var options = Values(("Key", "ApiKey", "da2-mine")) with { ApiKeyOverride = "override" };
         var result = _fixture.LoadBase(Key + SecondKey + "Outputs: {K: {Value: !GetAtt Key.ApiKey}}", options);
-        Assert.Equal("override", result.Apis[0].Keys[0].Value);
+        Assert.Equal("override", result.Keys[0].Value);
         Assert.NotNull(result.Apis[0].Keys[0].Expires);
-        Assert.StartsWith("da2-", result.Apis[0].Keys[1].Value, StringComparison.Ordinal);
+        Assert.StartsWith("da2-", result.Keys[1].Value, StringComparison.Ordinal);
         Assert.Equal("override", Assert.Single(result.Outputs).Value);
     }
 
     [Fact]
     public void The_key_override_is_added_where_the_default_api_has_no_key()
     {
-        var key = Assert.Single(_fixture.LoadBase("", TemplateFixture.Options with { ApiKeyOverride = "override" }).Apis[0].Keys);
+        var key = Assert.Single(_fixture.LoadBase("", TemplateFixture.Options with { ApiKeyOverride = "override" }).Keys);
         Assert.Equal(("override", null), (key.Value, key.Expires));
         Assert.Empty(_fixture.LoadBase("").Apis[0].Keys);
     }

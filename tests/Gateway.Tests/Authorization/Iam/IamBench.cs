@@ -5,6 +5,7 @@ using System.Text.Json.Nodes;
 using Fanfare.Gateway.Apis;
 using Fanfare.Gateway.Authorization;
 using Fanfare.Gateway.Authorization.Iam;
+using Fanfare.Gateway.Authorization.Jwt;
 using Fanfare.Gateway.Observability;
 using Fanfare.Gateway.Protocol;
 using Fanfare.Gateway.Tests.TestKit;
@@ -51,6 +52,11 @@ internal sealed class IamBench : IDisposable
         services.AddMetrics();
         services.AddOptions<GatewayOptions>().Bind(section);
         services.AddIam(section);
+        services.AddSingleton<GatewayMetrics>();
+        // What is tried here thousands of times is to be looked at every time.
+        services.AddSingleton(Microsoft.Extensions.Options.Options.Create(new GatewayLimits { FailedAttemptsPerSecond = 0 }));
+        services.AddSingleton<FailedAttempts>();
+        services.AddSingleton(new AuthModeDetector(new TokenCache(new JwtOptions())));
         services.AddSingleton<Authorizer>();
         _services = services.BuildServiceProvider();
         Authorizer = _services.GetRequiredService<Authorizer>();
@@ -74,7 +80,7 @@ internal sealed class IamBench : IDisposable
                 DefaultSubscribeModes = modes,
                 Namespaces = System.Collections.Frozen.FrozenDictionary.ToFrozenDictionary(namespaces, ns => ns.Name),
             },
-            new GatewayLimits(),
+            new GatewayOptions(),
             new GatewayMetrics(_services.GetRequiredService<IMeterFactory>()),
             Clock);
     }

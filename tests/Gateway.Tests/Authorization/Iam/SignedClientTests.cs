@@ -189,7 +189,7 @@ public sealed class SignedClientTests
         "--Fanfare:Iam:Users:2:SessionToken=session//token==",
     ];
 
-    private static Task<GatewayServer> StartAsync() => GatewayServer.StartAsync(null, s_template, s_users);
+    private static Task<GatewayServer> StartAsync() => GatewayServer.StartWithTemplateAsync(s_template, s_users);
 
     private static ReferenceSigner Signer(string key, string secret) =>
         new() { AccessKeyId = key, Secret = secret, Region = "us-east-1", Time = DateTimeOffset.UtcNow };

@@ -37,6 +37,9 @@ internal sealed class TokenBench : IAsyncDisposable
         services.AddSingleton(options);
         services.AddSingleton<IAuthenticator>(new FunctionStub());
         services.AddSingleton<AuthModeDetector>();
+        // What is tried here thousands of times is to be looked at every time.
+        services.AddSingleton(Microsoft.Extensions.Options.Options.Create(new GatewayLimits { FailedAttemptsPerSecond = 0 }));
+        services.AddSingleton<FailedAttempts>();
         services.AddSingleton<Authorizer>();
         _services = services.BuildServiceProvider();
         _authorizer = _services.GetRequiredService<Authorizer>();

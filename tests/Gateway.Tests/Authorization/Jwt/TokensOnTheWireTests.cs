@@ -116,7 +116,7 @@ public sealed class TokensOnTheWireTests
         }
     }
 
-    private static Task<GatewayServer> StartAsync(IssuerHost host, TimeProvider? clock = null) => GatewayServer.StartAsync(
+    private static Task<GatewayServer> StartAsync(IssuerHost host, TimeProvider? clock = null) => GatewayServer.StartWithTemplateAsync(
         clock,
         $$"""
         Resources:

@@ -49,7 +49,7 @@ internal sealed class AuthorizerFixture : IAsyncDisposable
         Uri? address, string settings = "", TimeProvider? clock = null, params string[] arguments)
     {
         string[] target = address is null ? [] : [$"--Fanfare:Lambda:Functions:auth={address}"];
-        return new AuthorizerFixture(await GatewayServer.StartAsync(
+        return new AuthorizerFixture(await GatewayServer.StartWithTemplateAsync(
             clock, Template.Replace("SETTINGS", settings, StringComparison.Ordinal), [.. target, .. arguments]));
     }
 
