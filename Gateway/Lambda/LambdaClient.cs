@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Fanfare.Gateway.Observability;
+using Fanfare.Gateway.Signing;
 using Microsoft.Extensions.Options;
 
 namespace Fanfare.Gateway.Lambda;
@@ -38,13 +39,14 @@ internal sealed class LambdaClient : IAsyncDisposable
     private readonly GatewayMetrics _metrics;
     private readonly TimeProvider _timeProvider;
     private readonly ILogger _logger;
-    private readonly IRequestSigner? _signer;
+    private readonly SigV4Credentials? _credentials;
+    private readonly ConcurrentDictionary<string, SigV4Signer> _signers = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<(string Host, bool IsSerial), Lazy<LambdaEndpoint>> _endpoints = new();
     private readonly ConcurrentDictionary<string, Lazy<LambdaBacklog>> _backlogs = new(StringComparer.Ordinal);
 
     public LambdaClient(
         LambdaTargets targets, IOptions<GatewayOptions> options, GatewayMetrics metrics, TimeProvider timeProvider,
-        ILogger<LambdaClient> logger, IRequestSigner? signer = null)
+        ILogger<LambdaClient> logger)
     {
         _targets = targets;
         _options = options.Value.Lambda;
@@ -52,7 +54,9 @@ internal sealed class LambdaClient : IAsyncDisposable
         _metrics = metrics;
         _timeProvider = timeProvider;
         _logger = logger;
-        _signer = signer;
+        _credentials = _options is { AccessKeyId: { Length: > 0 } id, SecretAccessKey: { Length: > 0 } secret }
+            ? new SigV4Credentials(id, secret, string.IsNullOrEmpty(_options.SessionToken) ? null : _options.SessionToken)
+            : null;
     }
 
     /// <summary>Calls a function.</summary>
@@ -176,11 +180,11 @@ internal sealed class LambdaClient : IAsyncDisposable
 
     private void Sign(HttpRequestMessage request, in LambdaFunctionName function, LambdaTarget target, ReadOnlyMemory<byte> body)
     {
-        if (target.Kind == LambdaTargetKind.Lambda && _signer is not null
-            && _options is { AccessKeyId: { Length: > 0 } id, SecretAccessKey: { Length: > 0 } secret })
+        if (target.Kind == LambdaTargetKind.Lambda && _credentials is { } credentials)
         {
-            var token = string.IsNullOrEmpty(_options.SessionToken) ? null : _options.SessionToken;
-            _signer.Sign(request, body, new SigningScope(id, secret, token, function.Region ?? _region, Service));
+            // One signer for each region, since each keeps the day's derived key.
+            _signers.GetOrAdd(function.Region ?? _region, region => new SigV4Signer(credentials, region, Service, _timeProvider))
+                .Sign(request, body.Span);
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Buffers;
+using Fanfare.Gateway.Signing;
 
 namespace Fanfare.Gateway.Authorization.Iam;
 

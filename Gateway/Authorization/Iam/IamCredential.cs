@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using Fanfare.Gateway.Signing;
 
 namespace Fanfare.Gateway.Authorization.Iam;
 

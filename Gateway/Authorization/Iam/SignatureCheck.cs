@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Fanfare.Gateway.Signing;
 
 namespace Fanfare.Gateway.Authorization.Iam;
 
@@ -26,7 +27,7 @@ internal readonly ref struct SignatureCheck
     /// <summary>Whether the signature is for a payload of this SHA-256.</summary>
     public bool Matches(ReadOnlySpan<byte> payloadHash)
     {
-        var room = CanonicalRequest[^Iam.CanonicalRequest.PayloadHashLength..];
+        var room = CanonicalRequest[^Signing.CanonicalRequest.PayloadHashLength..];
         Convert.TryToHexStringLower(payloadHash, room, out _);
         if (!ContentHash.IsEmpty && !ContentHash.SequenceEqual(room))
         {

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Globalization;
 using System.Text;
 using Fanfare.Gateway.Protocol;
+using Fanfare.Gateway.Signing;
 using Microsoft.Extensions.Options;
 
 namespace Fanfare.Gateway.Authorization.Iam;

@@ -26,7 +26,7 @@ internal sealed class LambdaFixture : IAsyncDisposable
 
     /// <summary>Makes a client; settings are below <c>Fanfare:Lambda</c>.</summary>
     public static LambdaFixture Create(
-        IEnumerable<(string Key, string Value)> settings, TimeProvider? clock = null, IRequestSigner? signer = null)
+        IEnumerable<(string Key, string Value)> settings, TimeProvider? clock = null)
     {
         var services = new ServiceCollection();
         services.AddMetrics().AddSingleton<GatewayMetrics>();
@@ -35,11 +35,6 @@ internal sealed class LambdaFixture : IAsyncDisposable
         services.AddSingleton<LambdaTargets>();
         services.AddSingleton<LambdaClient>();
         services.AddLogging(logging => logging.SetMinimumLevel(LogLevel.Trace));
-        if (signer is not null)
-        {
-            services.AddSingleton(signer);
-        }
-
         var provider = services.BuildServiceProvider();
         var fixture = new LambdaFixture(provider);
         provider.GetRequiredService<ILoggerFactory>().AddProvider(fixture.Log);

@@ -3,7 +3,7 @@ using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using System.Text;
 using Fanfare.Gateway.Authorization;
-using Fanfare.Gateway.Authorization.Iam;
+using Fanfare.Gateway.Signing;
 using Fanfare.Gateway.Tests.TestKit;
 
 namespace Fanfare.Gateway.Tests.Authorization.Iam;

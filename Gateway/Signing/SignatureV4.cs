@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 
-namespace Fanfare.Gateway.Authorization.Iam;
+namespace Fanfare.Gateway.Signing;
 
 /// <summary>The arithmetic of Signature Version 4: from a secret to a key, from a canonical request to a signature.</summary>
 internal static class SignatureV4

@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 
-namespace Fanfare.Gateway.Authorization.Iam;
+namespace Fanfare.Gateway.Signing;
 
 /// <summary>The credentials that outgoing requests are signed with. Its text shows no secret.</summary>
 /// <param name="AccessKeyId">The id of the access key.</param>

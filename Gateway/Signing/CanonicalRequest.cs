@@ -2,7 +2,7 @@ using System.Buffers;
 using System.Security.Cryptography;
 using System.Text;
 
-namespace Fanfare.Gateway.Authorization.Iam;
+namespace Fanfare.Gateway.Signing;
 
 /// <summary>Builds the text that a Signature Version 4 signature covers; signer and verifier share it, so that they agree.</summary>
 /// <remarks>
