@@ -1,9 +1,8 @@
 // AWS Amplify, the most used client of the protocol, unmodified, in Node. What it does inside is in amplify/scenarios.mjs.
 
-import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { runScenario } from './amplify/run.mjs';
 import { makeCertificate } from './certificate.mjs';
 import { Gateway } from './gateway.mjs';
 
@@ -20,18 +19,8 @@ after(async () => {
   await gateway?.stop();
 });
 
-/** Runs a scenario in a process of its own; its standard error says why it failed. */
-async function run(scenario, { signal, environment }) {
-  const child = spawn(process.execPath, [program, scenario], {
-    env: { ...process.env, FANFARE_URL: gateway.url, ...environment },
-    stdio: ['ignore', 'ignore', 'pipe'],
-    signal,
-  });
-  let errors = '';
-  child.stderr.setEncoding('utf8').on('data', (text) => (errors += text));
-  const code = await new Promise((resolve, reject) => child.once('close', resolve).once('error', reject));
-  assert.equal(code, 0, errors);
-}
+const run = (scenario, { signal, environment }) =>
+  runScenario(program, scenario, { signal, environment: { FANFARE_URL: gateway.url, ...environment } });
 
 // The long waits first, so that the short scenarios run beside them.
 describe('Amplify in Node', { concurrency: 6 }, () => {

@@ -66,12 +66,19 @@ Hub.listen('api', ({ payload }) => {
   if (payload.event === 'ConnectionStateChange') states.push(payload.data.connectionState);
 });
 
-/** Points Amplify at a gateway, given the address it listens on. */
-export function configure(url, apiKey) {
+/**
+ * Points Amplify at a gateway, given the address it listens on.
+ * @param {string} url The address.
+ * @param {string} [apiKey] The key of the mode `apiKey`.
+ * @param {object} [signIn] For another mode: `authMode`, `region`, `Auth` as in Amplify's configuration, and where credentials or
+ *   tokens come from elsewhere, `providers`.
+ */
+export function configure(url, apiKey, { authMode = 'apiKey', region = 'eu-west-1', Auth, providers } = {}) {
   rewritesToPlain = url.startsWith('http:');
-  Amplify.configure({
-    API: { Events: { endpoint: `${url}/event`, region: 'eu-west-1', defaultAuthMode: 'apiKey', apiKey } },
-  });
+  Amplify.configure(
+    { API: { Events: { endpoint: `${url}/event`, region, defaultAuthMode: authMode, apiKey } }, ...(Auth && { Auth }) },
+    providers && { Auth: providers },
+  );
 }
 
 /** Subscribes and returns once the gateway has confirmed; `received` has the events, `errors` what the observer was told. */
