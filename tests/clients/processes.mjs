@@ -23,7 +23,7 @@ export class Helper {
    */
   constructor(command, args, { env, ...options } = {}) {
     this.lines = new Journal(`the output of ${args[0] ?? command}`);
-    this.#child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options, env: { ...process.env, ...env } });
+    this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], ...options, env: { ...process.env, ...env } });
     running.add(this.#child);
     this.#ended = new Promise((resolve, reject) => {
       this.#child.once('close', (code, signal) => {
