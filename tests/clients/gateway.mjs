@@ -52,13 +52,14 @@ export class Gateway {
    * @param {number} [options.port] The port; 0 takes any free one, which `localhost` can't, since it means two addresses.
    * @param {string[]} [options.args] More arguments.
    * @param {string[]} [options.secrets] Texts that it must never print, besides keys, tokens and signatures.
+   * @param {string} [options.cwd] The folder to start it in, where it finds an `appsettings.json`.
    * @param {boolean} [options.hasExample] Whether a namespace is open to API keys, so that it prints an example for one.
    */
-  static async start({ tls, host = '127.0.0.1', port = 0, args = [], secrets = [], hasExample = true } = {}) {
+  static async start({ tls, host = '127.0.0.1', port = 0, args = [], secrets = [], cwd, hasExample = true } = {}) {
     const gateway = new Gateway();
     gateway.#secrets = secrets;
     try {
-      await gateway.#start(tls, `http://${host}:${port}`, args, hasExample);
+      await gateway.#start(tls, `http://${host}:${port}`, args, { cwd, hasExample });
       return gateway;
     } catch (error) {
       gateway.remove();
@@ -67,7 +68,7 @@ export class Gateway {
     }
   }
 
-  async #start(tls, address, args, hasExample) {
+  async #start(tls, address, args, { cwd, hasExample }) {
     assert.ok(existsSync(program), `There is no ${program}: build the gateway first (dotnet build Gateway -c Release).`);
     this.#dataDirectory = mkdtempSync(join(tmpdir(), 'fanfare-clients-'));
     const addresses = tls
@@ -81,7 +82,7 @@ export class Gateway {
     this.#process = spawn(
       'dotnet',
       [program, ...addresses, '--api-key', apiKey, '--data', this.#dataDirectory, ...args],
-      { stdio: ['ignore', 'pipe', 'pipe'] },
+      { cwd, stdio: ['ignore', 'pipe', 'pipe'] },
     );
     running.add(this);
     this.#exited = new Promise((resolve) => {
