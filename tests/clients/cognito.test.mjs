@@ -68,6 +68,14 @@ describe('Signed in by a user pool', { timeout: 120_000 }, () => {
     (await Connection.connect(url, withToken(url, `Bearer ${tokens.id}`))).close();
   });
 
+  test('At connect a token may come in a header of the upgrade, as from Android and Swift', async () => {
+    const connection = await Connection.openWithHeaders(url, { Authorization: tokens.access });
+    assert.equal((await connection.frames.next()).type, 'connection_ack');
+    connection.close();
+    const refused = await Connection.openWithHeaders(url, { Authorization: `${tokens.access.slice(0, -8)}AAAAAAAA` });
+    assertRefused(await refused.frames.next(), 'connection_error', 'UnauthorizedException');
+  });
+
   async function assertUnauthorized(token, message, at = url) {
     const posted = await postWith(token, ownChannel(), at);
     assert.deepEqual([posted.status, posted.errorType, posted.message], [401, 'UnauthorizedException', message]);

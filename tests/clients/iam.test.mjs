@@ -164,6 +164,37 @@ describe('Signed in by IAM', { timeout: 120_000 }, () => {
       assert.equal((await post(publisher, ownChannel(), ['1'], { signingDate: new Date(Date.now() - 4 * 60_000) })).status, 200);
     });
 
+    test('The signature of a connect may come in headers of the upgrade, as from Android and Swift', async () => {
+      for (const credentials of [publisher, temporary]) {
+        const connection = await Connection.openWithHeaders(url, await sign(url, credentials, '{}'));
+        assert.equal((await connection.frames.next()).type, 'connection_ack');
+        connection.close();
+      }
+      const refused = await Connection.openWithHeaders(url, await sign(url, { ...publisher, secretAccessKey: 'wrong' }, '{}'));
+      assert.equal(assertRefused(await refused.frames.next(), 'connection_error', 'BadRequestException').message, 'signature mismatch');
+    });
+
+    test('A publish that is sent again soon is taken, one that is played back later is not', async () => {
+      const body = JSON.stringify({ channel: ownChannel(), events: ['1'] });
+      const sendTwice = async (to) => {
+        const request = { method: 'POST', headers: await sign(to, publisher, body), body };
+        return [await read(await fetch(`${to}/event`, request)), await read(await fetch(`${to}/event`, request))];
+      };
+      assert.deepEqual((await sendTwice(url)).map(({ status }) => status), [200, 200]);
+
+      // The time is set to nothing here, so as not to wait for it.
+      const strict = await Gateway.start({
+        args: ['--template', template, ...settings('Fanfare:Iam', { Users: users, RepeatTime: '00:00:00' })],
+      });
+      try {
+        const [first, { status, errorType, message }] = await sendTwice(strict.url);
+        assert.equal(first.status, 200);
+        assert.deepEqual([status, errorType, message], [400, 'BadRequestException', 'The signature was used before']);
+      } finally {
+        await strict.stop();
+      }
+    });
+
     test('On a WebSocket a signature is good for its message alone', async () => {
       const channel = ownChannel();
       const connection = await connect(publisher);

@@ -19,6 +19,7 @@ const startGateway = (authorizer, { parameters, ...more } = {}) =>
       '--template', template,
       ...settings('Fanfare', { Lambda: { Functions: { authorizer: authorizer.url }, ...more }, Parameters: { HasFunction: 'yes', ...parameters } }),
     ],
+    secrets: ['token-of-acme', 'token-of-nobody', 'token-that-crashes', 'allow-300', 'deny-300'],
   });
 
 const ownChannel = (namespace = 'default') => `/${namespace}/${randomUUID()}`;

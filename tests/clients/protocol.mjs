@@ -33,10 +33,19 @@ export class Connection {
   #socket;
 
   /** Opens a WebSocket, whether or not its credentials are good: the gateway says so in a frame. */
-  static async open(url, authorization) {
-    const connection = new Connection();
+  static open(url, authorization) {
     const encoded = Buffer.from(JSON.stringify(authorization)).toString('base64url');
-    const socket = new WebSocket(`${url.replace(/^http/, 'ws')}/event/realtime`, ['aws-appsync-event-ws', `header-${encoded}`]);
+    return Connection.#open(url, ['aws-appsync-event-ws', `header-${encoded}`]);
+  }
+
+  /** Opens one with its credentials in headers of the upgrade, as the libraries for Android and Swift do. */
+  static openWithHeaders(url, headers) {
+    return Connection.#open(url, ['aws-appsync-event-ws'], headers);
+  }
+
+  static async #open(url, subprotocols, headers) {
+    const connection = new Connection();
+    const socket = new WebSocket(`${url.replace(/^http/, 'ws')}/event/realtime`, subprotocols, { headers });
     connection.#socket = socket;
     connection.closed = new Promise((resolve) => socket.once('close', resolve));
     socket.on('message', (data) => connection.frames.push(JSON.parse(data)));
