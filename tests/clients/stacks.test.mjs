@@ -116,7 +116,7 @@ describe('As the stack says', { timeout: 120_000, concurrency: 3 }, () => {
         const channel = `/private/${tokens.sub}`;
         const wrongMode = await connection.subscribe(channel, await signMessage(url, { channel }));
         assertRefused(wrongMode, 'subscribe_error', 'UnauthorizedException');
-        assert.deepEqual(shown(await postSigned(url, channel, ['1'])), refusedByHandler); // though its code has no onPublish
+        assert.equal((await postSigned(url, channel, ['1'])).status, 200); // its code has no onPublish
         assert.deepEqual(shown(await postWith(url, { authorization: tokens.access }, channel)), { status: 403, errorType: 'UnauthorizedException' });
         connection.close();
       });
@@ -212,7 +212,7 @@ describe('As the stack says', { timeout: 120_000, concurrency: 3 }, () => {
       // Modes of its own: IAM publishes, the pool and IAM subscribe.
       assert.deepEqual(shown(await postSigned(url, '/inlinecode/a', ['{"odds":1}'])), refusedByHandler);
       assert.deepEqual(shown(await postWith(url, { 'x-api-key': apiKey }, '/inlinecode/a')), { status: 403, errorType: 'UnauthorizedException' });
-      assertReachesHandler(await connection.subscribe('/inlinecode/*', user)); // though its code has no onSubscribe
+      assert.equal((await connection.subscribe('/inlinecode/*', user)).type, 'subscribe_success', 'its code has no onSubscribe');
 
       for (const namespace of ['withds', 'dynamo', 'direct', 'direct-async']) {
         assert.deepEqual(shown(await postWith(url, { 'x-api-key': apiKey }, `/${namespace}/a`)), refusedByHandler, namespace);
