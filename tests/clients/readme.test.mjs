@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { createInterface } from 'node:readline';
 import { Gateway, apiKey } from './gateway.mjs';
-import { createServer } from 'node:net';
+import { findFreePort } from './processes.mjs';
 import { Journal, within } from './waiting.mjs';
 
 const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
@@ -18,18 +18,8 @@ function snippet(language, holding, gateway) {
   return blocks[0][2].replaceAll('localhost:8080', `localhost:${gateway.port}`).replaceAll('da2-...', apiKey);
 }
 
-function findFreePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, 'localhost', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
-}
-
 test('The README\'s Amplify program shows the event that the README\'s curl line publishes', { timeout: 60_000 }, async (t) => {
-  const gateway = await Gateway.start({ host: 'localhost', port: await findFreePort() });
+  const gateway = await Gateway.start({ host: 'localhost', port: await findFreePort('localhost') });
   // Beside the packages, where its imports resolve.
   const program = new URL(`hello-${process.pid}.mjs`, import.meta.url);
   writeFileSync(program, snippet('js', 'hello.mjs', gateway));
