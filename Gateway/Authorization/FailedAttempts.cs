@@ -4,6 +4,7 @@ using System.Net;
 using System.Net.Sockets;
 using Fanfare.Gateway.Apis;
 using Fanfare.Gateway.Observability;
+using Fanfare.Gateway.Signing;
 using Microsoft.Extensions.Options;
 
 namespace Fanfare.Gateway.Authorization;
@@ -16,10 +17,11 @@ namespace Fanfare.Gateway.Authorization;
 /// signatures, tokens, calls of authorizer functions.
 /// </para>
 /// <para>
-/// Many clients can share an address. Credentials that were verified in the last ten minutes are therefore always looked at,
-/// whatever their neighbours do, and new ones get through as the bucket refills. Requests without credentials fail at no
-/// cost, so they are counted but take nothing. Memory is bounded: a network is forgotten when its bucket is full again, and
-/// beyond <see cref="NetworksMax"/> further ones go unlimited, since a limit per address is no help against that many.
+/// Many clients can share an address. Credentials that were verified in the last ten minutes (of a signature: its access key) are
+/// therefore always looked at, whatever their neighbours do, and new ones get through as the bucket refills. Requests without
+/// credentials fail at no cost, so they are counted but take nothing. Memory is bounded: a network is forgotten when its bucket
+/// is full again, and beyond <see cref="NetworksMax"/> further ones go unlimited, since a limit per address is no help against
+/// that many.
 /// </para>
 /// <para>Safe for concurrent use. Where nobody failed lately, a request costs one hash of its credentials.</para>
 /// </remarks>
@@ -116,9 +118,34 @@ internal sealed class FailedAttempts(IOptions<GatewayLimits> limits, GatewayMetr
     {
         var hash = default(HashCode);
         hash.AddBytes(request.Credentials.ApiKey.Span);
-        hash.AddBytes(request.Credentials.Authorization.Span);
+        var authorization = request.Credentials.Authorization.Span;
+        if (authorization.StartsWith(SignatureV4.Algorithm))
+        {
+            // Every signature is another one; what stays is who signs. An access key's id is no secret, so it counts only where it
+            // was good before: in the same network.
+            hash.AddBytes(GetAccessKeyId(authorization));
+            hash.Add(ClientNetwork.Of(request.Origin.Address));
+        }
+        else
+        {
+            hash.AddBytes(authorization);
+        }
+
         hash.Add(request.Api.Model.Id, StringComparer.Ordinal);
         return (uint)hash.ToHashCode();
+    }
+
+    private static ReadOnlySpan<byte> GetAccessKeyId(ReadOnlySpan<byte> authorization)
+    {
+        var credential = authorization.IndexOf("Credential="u8);
+        if (credential < 0)
+        {
+            return default;
+        }
+
+        var id = authorization[(credential + "Credential=".Length)..];
+        var slash = id.IndexOf((byte)'/');
+        return slash < 0 ? id : id[..slash];
     }
 
     // From 1, so that an empty slot is older than any other.

@@ -100,6 +100,18 @@ public sealed class FailedAttemptsTests : IAsyncDisposable
     }
 
     [Fact]
+    public void A_signer_who_was_good_lately_is_looked_at_with_every_signature_but_from_that_network_only()
+    {
+        _attempts.NoteSuccess(Signed("192.0.2.1", "AKIDANA", "first"));
+        Exhaust(_attempts, Request("192.0.2.1", "wrong"));
+        Exhaust(_attempts, Request("192.0.2.2", "wrong"));
+
+        Assert.True(_attempts.MayTry(Signed("192.0.2.1", "AKIDANA", "second")));
+        Assert.False(_attempts.MayTry(Signed("192.0.2.1", "AKIDBO", "first")));
+        Assert.False(_attempts.MayTry(Signed("192.0.2.2", "AKIDANA", "first")));
+    }
+
+    [Fact]
     public void Requests_without_credentials_take_nothing()
     {
         for (var i = 0; i < 2 * Burst; i++)
@@ -188,9 +200,14 @@ public sealed class FailedAttemptsTests : IAsyncDisposable
     private FailedAttempts Create(int perSecond) =>
         new(Options.Create(new GatewayLimits { FailedAttemptsPerSecond = perSecond }), _metrics, _clock);
 
-    private AuthRequest Request(string address, string key)
+    private AuthRequest Signed(string address, string accessKeyId, string signature) => Request(address, "Authorization",
+        $"AWS4-HMAC-SHA256 Credential={accessKeyId}/20260102/us-east-1/appsync/aws4_request, SignedHeaders=host, Signature={signature}");
+
+    private AuthRequest Request(string address, string key) => Request(address, "x-api-key", key);
+
+    private AuthRequest Request(string address, string name, string value)
     {
-        var headers = new HeaderDictionary { ["x-api-key"] = key };
+        var headers = new HeaderDictionary { [name] = value };
         return new AuthRequest
         {
             Api = _api,
