@@ -1,8 +1,11 @@
 // The README's own words: its Amplify program receives what its curl line publishes.
 
 import { spawn } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import assert from 'node:assert/strict';
 import { createInterface } from 'node:readline';
 import { Gateway, apiKey } from './gateway.mjs';
@@ -43,4 +46,27 @@ test('The README\'s Amplify program shows the event that the README\'s curl line
     await Promise.race([shown.catch(() => {}), new Promise((resolve) => setTimeout(resolve, 200))]);
   }
   await shown;
+});
+
+test('The README\'s start command keeps its data where it was typed', { timeout: 60_000 }, async (t) => {
+  assert.match(readme, /^dotnet run --project Gateway$/m);
+  const folder = mkdtempSync(join(tmpdir(), 'fanfare-readme-'));
+  const project = fileURLToPath(new URL('../../Gateway', import.meta.url));
+  // In a process group of its own, since "dotnet run" is the parent of the gateway.
+  const child = spawn('dotnet', ['run', '--project', project, '-c', 'Release', '--no-build', '--', '--urls', 'http://127.0.0.1:0'], {
+    cwd: folder,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = new Promise((resolve) => child.once('close', resolve));
+  t.after(async () => {
+    process.kill(-child.pid, 'SIGTERM');
+    await within(20_000, 'the end of the gateway', ended);
+    rmSync(folder, { recursive: true });
+  });
+  const printed = new Journal('what the gateway printed');
+  createInterface({ input: child.stdout }).on('line', (line) => printed.push(line));
+
+  await printed.until('its address', (line) => line.startsWith('Fanfare is listening on '), { deadline: 40_000 });
+  assert.deepEqual(readdirSync(folder), ['.fanfare']);
 });
