@@ -6,7 +6,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using BenchmarkDotNet.Attributes;
 using Fanfare.Gateway.Apis;
-using Fanfare.Gateway.Authorization.Iam;
+using Fanfare.Gateway.Signing;
 using Fanfare.Gateway.Protocol;
 
 namespace Fanfare.Micro;
