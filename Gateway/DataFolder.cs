@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Serialization;
@@ -15,10 +16,13 @@ internal sealed record StoredIdentity(string ApiId, string ApiKey, byte[] Secret
 }
 
 /// <summary>The folder that holds what must survive a restart.</summary>
-internal sealed class DataFolder(string path)
+internal sealed partial class DataFolder(string path)
 {
     private const string FileName = "identity.json";
     private const int IdLength = 26;
+
+    // EEXIST, the same on Linux and macOS.
+    private const int FileExists = 17;
     private const string IdAlphabet = "abcdefghijklmnopqrstuvwxyz0123456789";
 
     /// <summary>Reads the identity, or makes it where there is none yet.</summary>
@@ -79,16 +83,32 @@ internal sealed class DataFolder(string path)
             JsonSerializer.Serialize(stream, identity, StoredIdentityContext.Default.StoredIdentity);
         }
 
+        Publish(draft, file);
+    }
+
+    // Where another gateway that shares the folder was first, its identity counts. On Unix, File.Move looks whether the target
+    // exists and then renames over it; a hard link fails atomically where it does.
+    private static void Publish(string draft, string file)
+    {
+        if (!OperatingSystem.IsWindows() && (Link(draft, file) == 0 || Marshal.GetLastPInvokeError() == FileExists))
+        {
+            File.Delete(draft);
+            return;
+        }
+
         try
         {
+            // Windows, or a file system without hard links.
             File.Move(draft, file, overwrite: false);
         }
         catch (IOException) when (File.Exists(file))
         {
-            // Another gateway that shares the folder was first; its identity counts.
             File.Delete(draft);
         }
     }
+
+    [LibraryImport("libc", EntryPoint = "link", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Link(string existing, string added);
 }
 
 /// <summary>The JSON form of <see cref="StoredIdentity"/>.</summary>
