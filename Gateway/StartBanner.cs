@@ -92,7 +92,7 @@ internal static class StartBanner
     }
 
     private static bool IsOpenToKeys(Api api, ChannelNamespace ns) =>
-        ns is { Code: null, OnPublish: null, OnSubscribe: null }
+        ns is { HandlesPublish: false, HandlesSubscribe: false }
         && (ns.PublishModes ?? api.DefaultPublishModes).Includes(AuthMode.ApiKey)
         && (ns.SubscribeModes ?? api.DefaultSubscribeModes).Includes(AuthMode.ApiKey)
         && api.ConnectionModes.Includes(AuthMode.ApiKey);

@@ -94,6 +94,12 @@ public sealed record ChannelNamespace
 
     /// <summary>The namespace's tags.</summary>
     public IReadOnlyDictionary<string, string> Tags { get; init; } = FrozenDictionary<string, string>.Empty;
+
+    /// <summary>Whether publishes here must pass a handler.</summary>
+    internal bool HandlesPublish => OnPublish is not null || HandlerCode.MayExport(Code, HandlerCode.OnPublish);
+
+    /// <summary>Whether subscribes here must pass a handler.</summary>
+    internal bool HandlesSubscribe => OnSubscribe is not null || HandlerCode.MayExport(Code, HandlerCode.OnSubscribe);
 }
 
 /// <summary><c>HandlerConfig</c>: code or a direct call, and the data source behind it.</summary>

@@ -64,10 +64,10 @@ internal sealed class ServedNamespace(ServedApi api, ChannelNamespace model, Gat
     public AuthModes SubscribeModes { get; } = model.SubscribeModes ?? api.Model.DefaultSubscribeModes;
 
     /// <summary>Whether publishes here must pass a handler.</summary>
-    public bool HandlesPublish { get; } = model.OnPublish is not null || HandlerCode.MayExport(model.Code, HandlerCode.OnPublish);
+    public bool HandlesPublish { get; } = model.HandlesPublish;
 
     /// <summary>Whether subscribes here must pass a handler.</summary>
-    public bool HandlesSubscribe { get; } = model.OnSubscribe is not null || HandlerCode.MayExport(model.Code, HandlerCode.OnSubscribe);
+    public bool HandlesSubscribe { get; } = model.HandlesSubscribe;
 
     /// <summary>The namespace's counters.</summary>
     public NamespaceMetrics Metrics { get; } = metrics.ForNamespace(api.Model.Id, model.Name);

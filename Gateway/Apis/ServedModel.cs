@@ -44,7 +44,7 @@ internal sealed class ServedModel
 
         foreach (var api in apis)
         {
-            foreach (var ns in api.Namespaces.Values.Where(ns => ns.Code is not null || ns.OnPublish is not null || ns.OnSubscribe is not null))
+            foreach (var ns in api.Namespaces.Values.Where(ns => ns.HandlesPublish || ns.HandlesSubscribe))
             {
                 ServedModelLog.HandlersNotRun(logger, ns.Name, api.Name);
             }

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using Fanfare.Gateway.Protocol;
 
 namespace Fanfare.Gateway.Authorization;
 
@@ -144,11 +145,11 @@ internal readonly struct Credentials
             var name = reader.ValueSpan;
             if (Ascii.EqualsIgnoreCase(name, "x-api-key"u8))
             {
-                apiKey = ReadString(ref reader, json);
+                apiKey = JsonText.ReadString(ref reader, json) ?? default;
             }
             else if (Ascii.EqualsIgnoreCase(name, "authorization"u8))
             {
-                authorization = ReadString(ref reader, json);
+                authorization = JsonText.ReadString(ref reader, json) ?? default;
             }
             else
             {
@@ -174,24 +175,6 @@ internal readonly struct Credentials
         {
             _ = reader.GetString();
         }
-    }
-
-    private static ReadOnlyMemory<byte> ReadString(ref Utf8JsonReader reader, ReadOnlyMemory<byte> json)
-    {
-        reader.Read();
-        if (reader.TokenType != JsonTokenType.String)
-        {
-            reader.Skip();
-            return default;
-        }
-
-        if (!reader.ValueIsEscaped)
-        {
-            return json.Slice((int)reader.TokenStartIndex + 1, reader.ValueSpan.Length);
-        }
-
-        var unescaped = new byte[reader.ValueSpan.Length];
-        return unescaped.AsMemory(0, reader.CopyString(unescaped));
     }
 
     private static ReadOnlyMemory<byte> GetBytes(IHeaderDictionary headers, string name) =>

@@ -8,11 +8,6 @@ namespace Fanfare.Gateway.Connections;
 /// <content>Subscribe and unsubscribe.</content>
 internal sealed partial class Connection
 {
-    private static readonly ProtocolError s_failed =
-        new("SubscriptionProcessingError", "There was an error processing the operation", 500);
-
-    private static readonly ProtocolError s_missingChannel = new("BadRequestException", "The channel must be a string", 400);
-
     private async ValueTask SubscribeAsync(ClientMessage message)
     {
         if (message.Id.IsEmpty)
@@ -37,7 +32,7 @@ internal sealed partial class Connection
     {
         if (message.Channel is not { } text)
         {
-            return s_missingChannel;
+            return ProtocolError.MissingChannel;
         }
 
         if (!PatternKey.TryParse(_api.Model.Id, text.Span, _services.Limits, out var pattern))
@@ -100,7 +95,7 @@ internal sealed partial class Connection
         {
             // Whatever it was, it costs this subscribe and not the connection.
             _services.BackplaneFailures.Failed(e);
-            return s_failed;
+            return ProtocolError.SubscriptionFailed;
         }
 
         var subscription = new Subscription(_output, interest, ns, message.Id.Span);

@@ -156,22 +156,9 @@ internal readonly struct ClientMessage
 
     private static ReadOnlyMemory<byte>? ReadString(ref Utf8JsonReader reader, ReadOnlyMemory<byte> json)
     {
-        reader.Read();
-        if (reader.TokenType != JsonTokenType.String)
-        {
-            reader.Skip();
-            return null;
-        }
-
-        if (!reader.ValueIsEscaped)
-        {
-            return json.Slice((int)reader.TokenStartIndex + 1, reader.ValueSpan.Length);
-        }
-
         try
         {
-            var unescaped = new byte[reader.ValueSpan.Length];
-            return unescaped.AsMemory(0, reader.CopyString(unescaped));
+            return JsonText.ReadString(ref reader, json);
         }
         catch (InvalidOperationException)
         {

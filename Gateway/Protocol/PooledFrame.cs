@@ -15,9 +15,6 @@ internal readonly struct PooledFrame(byte[] array, int offset, int length, bool 
     /// <summary>The length of all frames in bytes.</summary>
     public int Length => length;
 
-    /// <summary>Whether the array goes back to the pool.</summary>
-    public bool IsPooled => isPooled;
-
     /// <summary>The frames' bytes.</summary>
     public ReadOnlySpan<byte> Span => array.AsSpan(offset, length);
 

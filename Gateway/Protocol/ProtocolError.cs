@@ -26,6 +26,13 @@ internal sealed class ProtocolError
     /// <summary>The channel is malformed, or a wildcard where only a channel can be.</summary>
     public static readonly ProtocolError InvalidChannel = new("BadRequestException", "Invalid Channel Format", 400);
 
+    /// <summary>The channel is missing.</summary>
+    public static readonly ProtocolError MissingChannel = new("BadRequestException", "The channel must be a string", 400);
+
+    /// <summary>A subscribe that failed by no fault of the client's: the backplane, an authorizer function.</summary>
+    public static readonly ProtocolError SubscriptionFailed =
+        new("SubscriptionProcessingError", "There was an error processing the operation", 500);
+
     /// <summary>A WebSocket message of a type that clients do not send.</summary>
     public static readonly ProtocolError UnsupportedOperation =
         new("UnsupportedOperation", "Operation not supported through the realtime channel", 400);

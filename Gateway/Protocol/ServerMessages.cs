@@ -103,9 +103,6 @@ internal static class ServerMessages
     /// <summary>The id inside what <see cref="EncodeDataHead"/> made.</summary>
     public static ReadOnlySpan<byte> GetDataHeadId(ReadOnlySpan<byte> head) => head[DataHeadStart.Length..^DataHeadEnd.Length];
 
-    /// <summary>What ends every <c>data</c> message, behind the event's string.</summary>
-    public static ReadOnlySpan<byte> DataTailEnd => "}"u8;
-
     private static ReadOnlySpan<byte> DataHeadStart => "{\"type\":\"data\",\"id\":\""u8;
 
     private static ReadOnlySpan<byte> DataHeadEnd => "\",\"event\":"u8;

@@ -67,7 +67,7 @@ internal sealed class EventPublisher(
     {
         if (message.Channel is not { } text)
         {
-            return errors.MissingChannel;
+            return ProtocolError.MissingChannel;
         }
 
         if (!ChannelKey.TryParse(api.Model.Id, text.Span, _limits, out var channel))

@@ -92,7 +92,8 @@ internal sealed class PublishEndpoint(
         return HttpReply.WriteErrorAsync(context.Response, s_unknownPath);
     }
 
-    // A reset can reach the read before the request counts as aborted. A body whose length was told can only end early.
+    // A reset can reach the read before the request counts as aborted. A body whose length was told can only end early or stop
+    // coming, for which the server gives it up.
     private static bool IsPublisherGone(HttpContext context, Exception e) =>
         e is ConnectionResetException
         || (e is BadHttpRequestException && context.Request.ContentLength is not null)

@@ -28,9 +28,6 @@ internal sealed class PublishErrors
     /// <summary>The value of the metric's tag.</summary>
     public string Protocol { get; }
 
-    /// <summary>The channel is missing.</summary>
-    public ProtocolError MissingChannel { get; } = new("BadRequestException", "The channel must be a string", 400);
-
     /// <summary>A limit of rate was met.</summary>
     public ProtocolError RateExceeded { get; }
 

@@ -80,9 +80,6 @@ internal sealed class PropertyReader
     /// <summary>Warns of a value.</summary>
     public void Warn(PropertyValue value, string message) => _diagnostics.Warn(File, value.Line, value.Site, message);
 
-    /// <summary>The place and line of a property for a later message, whether it is there or not.</summary>
-    public PropertyValue Place(string name) => new(_map ?? new MapNode([], Line), Site.Child(name), LineOf(name));
-
     /// <summary>Reads a property of any type; <see langword="null"/> where it is absent or wrong.</summary>
     public PropertyValue? Value(string name, bool isRequired = false)
     {

@@ -31,8 +31,6 @@ internal sealed class LambdaAuthenticator(
 
     private const string FailureType = "AuthorizerFailureException";
     private static readonly ProtocolError s_failure = new(FailureType, "The authorizer function failed", 500);
-    private static readonly ProtocolError s_subscribeFailure =
-        new("SubscriptionProcessingError", "There was an error processing the operation", 500);
 
     private readonly string _accountId = options.Value.AccountId;
     private readonly TimeSpan _timeout = options.Value.Lambda.AuthorizerTimeout;
@@ -165,7 +163,7 @@ internal sealed class LambdaAuthenticator(
         public AuthDecision ToDecision(AuthOperation operation) =>
             Identity is not null ? AuthDecision.Grant(Identity)
             : Failure is null ? AuthDecision.Refuse(ProtocolError.Unauthorized)
-            : AuthDecision.Refuse(operation == AuthOperation.Subscribe ? s_subscribeFailure : Failure);
+            : AuthDecision.Refuse(operation == AuthOperation.Subscribe ? ProtocolError.SubscriptionFailed : Failure);
     }
 
     /// <summary>The authorizer of one API.</summary>
