@@ -30,13 +30,17 @@ internal static class GatewayApplication
     /// <summary>Builds the application; nothing listens yet.</summary>
     /// <param name="args">The command line; see <see cref="GatewayCommandLine"/>.</param>
     /// <param name="configureServices">Replaces services, for tests.</param>
+    /// <param name="program">The program that runs; the gateway alone where it is <see langword="null"/>.</param>
     /// <exception cref="GatewayStartException">The command line, a template or the data folder is unusable.</exception>
     /// <exception cref="OptionsValidationException">A setting has a wrong value.</exception>
-    public static WebApplication Create(string[] args, Action<IServiceCollection>? configureServices = null)
+    public static WebApplication Create(
+        string[] args, Action<IServiceCollection>? configureServices = null, GatewayProgram? program = null)
     {
-        var settings = new GatewayCommandLine().ToSettings(args);
+        program ??= GatewayProgram.Standalone;
+        var settings = new GatewayCommandLine(program).ToSettings(args);
         var builder = WebApplication.CreateBuilder(settings);
-        builder.AddServiceDefaults("fanfare-gateway");
+        RefuseUnknownSettings(builder.Configuration, program);
+        builder.AddServiceDefaults(program.ServiceName);
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
@@ -50,12 +54,22 @@ internal static class GatewayApplication
             builder.WebHost.UseUrls(DefaultUrl);
         }
 
-        AddGateway(builder.Services, builder.Configuration);
+        var servesClients = program.ServesClients(builder.Configuration);
+        if (servesClients)
+        {
+            AddGateway(builder.Services, builder.Configuration);
+        }
+
+        program.Configure(builder);
         configureServices?.Invoke(builder.Services);
         var app = builder.Build();
         app.MapDefaultEndpoints();
-        app.MapEventApi();
+        if (!servesClients)
+        {
+            return app;
+        }
 
+        app.MapEventApi();
         // Made here rather than at the first request, so that a mistake stops the start.
         app.Services.GetRequiredService<ApiDirectory>();
         var fanOut = app.Services.GetRequiredService<LocalFanOut>();
@@ -80,14 +94,18 @@ internal static class GatewayApplication
         }
     }
 
-    private static void AddGateway(IServiceCollection services, IConfiguration configuration)
+    private static void RefuseUnknownSettings(ConfigurationManager configuration, GatewayProgram program)
     {
         var section = configuration.GetSection(GatewayOptions.SectionName);
-        if (UnknownSettings.Find(section, typeof(GatewayOptions)).FirstOrDefault() is { } unknown)
+        if (UnknownSettings.Find(section, [typeof(GatewayOptions), .. program.OptionTypes]).FirstOrDefault() is { } unknown)
         {
             throw new GatewayStartException($"There is no setting '{unknown}'. docs/configuration.md lists them.");
         }
+    }
 
+    private static void AddGateway(IServiceCollection services, IConfiguration configuration)
+    {
+        var section = configuration.GetSection(GatewayOptions.SectionName);
         services.AddOptions<GatewayOptions>().Bind(section);
         services.AddSingleton<IValidateOptions<GatewayOptions>, GatewayOptionsValidator>();
         services.AddSingleton(provider => Options.Create(provider.GetRequiredService<IOptions<GatewayOptions>>().Value.Limits));

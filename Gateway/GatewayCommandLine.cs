@@ -14,9 +14,6 @@ internal sealed class GatewayCommandLine
 {
     private const int UsageExitCode = 2;
 
-    // Sections that a setting may be given from; anything else is a mistyped option.
-    private static readonly string[] s_sections = ["Fanfare", "Kestrel", "Logging", "ConnectionStrings"];
-
     private readonly Option<string[]> _template = new("--template")
     {
         Description = "A CloudFormation template (YAML or JSON) or a cdk.out folder that says what APIs there are. Repeatable.",
@@ -43,16 +40,30 @@ internal sealed class GatewayCommandLine
     };
 
     private readonly RootCommand _command;
+    private readonly IReadOnlyDictionary<Option<string?>, string> _options;
+    private readonly IReadOnlyList<string> _sections;
 
-    public GatewayCommandLine()
+    /// <summary>The command line of a program.</summary>
+    /// <param name="program">What the program adds to the gateway's own options.</param>
+    public GatewayCommandLine(GatewayProgram program)
     {
+        _options = program.Options.ToDictionary(
+            option => new Option<string?>(option.Name) { Description = option.Description, HelpName = option.ValueName },
+            option => option.Setting);
+        // Sections that a setting may be given from; anything else is a mistyped option.
+        _sections = ["Fanfare", "Kestrel", "Logging", "ConnectionStrings", .. program.Sections];
         _command = new RootCommand(
-            "Fanfare, a WebSocket broker that speaks AWS AppSync Events.\n\n"
+            program.Description + "\n\n"
             + "Every setting can also be given as --Section:Key=value, such as --Fanfare:Limits:KeepAliveInterval=00:00:30,\n"
             + "in the environment as Section__Key, or in appsettings.json. docs/configuration.md lists them.")
         {
             _template, _apiKey, _data, _urls,
         };
+        foreach (var option in _options.Keys)
+        {
+            _command.Add(option);
+        }
+
         _command.TreatUnmatchedTokensAsErrors = false;
     }
 
@@ -83,6 +94,11 @@ internal sealed class GatewayCommandLine
         Add(settings, "Fanfare:Data", parsed.GetValue(_data));
         Add(settings, "Fanfare:ApiKey", parsed.GetValue(_apiKey));
         Add(settings, "urls", parsed.GetValue(_urls));
+        foreach (var (option, setting) in _options)
+        {
+            Add(settings, setting, parsed.GetValue(option));
+        }
+
         var templates = parsed.GetValue(_template) ?? [];
         for (var i = 0; i < templates.Length; i++)
         {
@@ -101,7 +117,7 @@ internal sealed class GatewayCommandLine
         }
     }
 
-    private static void AddFullNames(List<string> settings, IReadOnlyList<string> tokens)
+    private void AddFullNames(List<string> settings, IReadOnlyList<string> tokens)
     {
         for (var i = 0; i < tokens.Count; i++)
         {
@@ -128,6 +144,6 @@ internal sealed class GatewayCommandLine
         }
     }
 
-    private static bool IsSetting(string name) =>
-        Array.Exists(s_sections, section => name.StartsWith($"--{section}:", StringComparison.OrdinalIgnoreCase));
+    private bool IsSetting(string name) =>
+        _sections.Any(section => name.StartsWith($"--{section}:", StringComparison.OrdinalIgnoreCase));
 }

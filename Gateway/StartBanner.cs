@@ -12,10 +12,9 @@ internal static class StartBanner
     /// <param name="writer">Where to.</param>
     /// <param name="addresses">The addresses listened on.</param>
     /// <param name="publicUrl">The address that clients use, where it is another one.</param>
-    /// <param name="model">What is served.</param>
-    public static void Write(TextWriter writer, IEnumerable<string> addresses, Uri? publicUrl, ServedModel model)
+    /// <param name="model">What is served; <see langword="null"/> where no clients are.</param>
+    public static void Write(TextWriter writer, IEnumerable<string> addresses, Uri? publicUrl, ServedModel? model)
     {
-        var details = model.TakeStartDetails();
         var listening = addresses.ToList();
         foreach (var address in listening)
         {
@@ -23,10 +22,13 @@ internal static class StartBanner
         }
 
         var clientUrl = publicUrl ?? listening.Select(ListenAddress.Parse).FirstOrDefault(uri => uri is not null);
-        if (clientUrl is null)
+        // Taken even where nothing is shown, so that the model forgets its keys.
+        var details = model?.TakeStartDetails();
+        if (clientUrl is null || model is null || details is null)
         {
             return;
         }
+
 
         foreach (var api in model.Directory.All)
         {

@@ -6,17 +6,22 @@ namespace Fanfare.Gateway;
 /// <summary>Finds mistyped settings: keys of a section that no options type has a property for.</summary>
 internal static class UnknownSettings
 {
-    /// <summary>Returns the full keys of the section, and of those below it, that bind to nothing.</summary>
-    public static IEnumerable<string> Find(IConfigurationSection section, Type options)
+    /// <summary>Returns the full keys of the section, and of those below it, that bind to no property of any of the types.</summary>
+    public static IEnumerable<string> Find(IConfigurationSection section, params IEnumerable<Type> types)
     {
         foreach (var child in section.GetChildren())
         {
-            var property = options.GetProperty(child.Key, BindingFlags.Public | BindingFlags.Instance | BindingFlags.IgnoreCase);
+            var property = types
+                .Select(type => type.GetProperty(child.Key, BindingFlags.Public | BindingFlags.Instance | BindingFlags.IgnoreCase))
+                .FirstOrDefault(found => found is not null);
             if (property is null)
             {
                 yield return child.Path;
+                continue;
             }
-            else if (property.PropertyType.Assembly == options.Assembly && !property.PropertyType.IsEnum
+
+            var options = property.DeclaringType!;
+            if (property.PropertyType.Assembly == options.Assembly && !property.PropertyType.IsEnum
                 && !typeof(IEnumerable).IsAssignableFrom(property.PropertyType))
             {
                 foreach (var unknown in Find(child, property.PropertyType))

@@ -1,5 +1,7 @@
 using System.Buffers;
+using System.Buffers.Binary;
 using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
 using Microsoft.Extensions.ObjectPool;
 
 namespace Fanfare.Gateway.Backplane;
@@ -19,6 +21,8 @@ public sealed class EventBatch
 {
     private static readonly ObjectPool<EventBatch> s_pool =
         new DefaultObjectPool<EventBatch>(new DefaultPooledObjectPolicy<EventBatch>(), maximumRetained: 1024);
+
+    private const int LengthBytes = sizeof(int);
 
     private byte[] _buffer = [];
     private int _length;
@@ -51,7 +55,60 @@ public sealed class EventBatch
 
     /// <summary>Adds an event that goes to subscribers.</summary>
     /// <param name="jsonString">The event as a JSON string token, with its quotes.</param>
-    public void Add(ReadOnlySpan<byte> jsonString)
+    public void Add(ReadOnlySpan<byte> jsonString) => Add(jsonString, NewIdentifier());
+
+    /// <summary>How many bytes <see cref="Encode"/> needs.</summary>
+    /// <remarks>Instead of the closing brace, an event has its length before it.</remarks>
+    public int EncodedBytes => AcceptedBytes + (AcceptedCount * (LengthBytes - 1));
+
+    /// <summary>Writes the accepted events for another process: of each, its length in four bytes, little-endian, and its JSON string token.</summary>
+    /// <param name="destination">Exactly <see cref="EncodedBytes"/> long.</param>
+    /// <remarks>Nothing precedes or follows the events, so encoded batches make one batch when they are joined.</remarks>
+    public void Encode(Span<byte> destination)
+    {
+        for (var i = 0; i < Count; i++)
+        {
+            var tail = GetTail(i);
+            if (tail.Length > 0)
+            {
+                var length = tail.Length - 1;
+                BinaryPrimitives.WriteInt32LittleEndian(destination, length);
+                tail[..length].CopyTo(destination[LengthBytes..]);
+                destination = destination[(LengthBytes + length)..];
+            }
+        }
+    }
+
+    /// <summary>Makes a batch of what <see cref="Encode"/> wrote; its events have no identifiers of their own.</summary>
+    /// <param name="encoded">One encoded batch, or several joined.</param>
+    /// <param name="batch">The batch on success, with one reference that the caller owns.</param>
+    /// <returns><see langword="false"/> where the bytes are no such thing.</returns>
+    public static bool TryDecode(ReadOnlySpan<byte> encoded, [NotNullWhen(true)] out EventBatch? batch)
+    {
+        batch = Rent(encoded.Length);
+        while (encoded.Length >= LengthBytes)
+        {
+            var length = BinaryPrimitives.ReadInt32LittleEndian(encoded);
+            if (length < 2 || length > encoded.Length - LengthBytes)
+            {
+                break;
+            }
+
+            batch.Add(encoded.Slice(LengthBytes, length), Guid.Empty);
+            encoded = encoded[(LengthBytes + length)..];
+        }
+
+        if (encoded.IsEmpty)
+        {
+            return true;
+        }
+
+        batch.Release();
+        batch = null;
+        return false;
+    }
+
+    private void Add(ReadOnlySpan<byte> jsonString, Guid identifier)
     {
         var needed = _length + jsonString.Length + 1;
         if (needed > _buffer.Length)
@@ -64,7 +121,7 @@ public sealed class EventBatch
 
         jsonString.CopyTo(_buffer.AsSpan(_length));
         _buffer[needed - 1] = (byte)'}';
-        AddEntry(new Entry(NewIdentifier(), _length, needed - _length, null));
+        AddEntry(new Entry(identifier, _length, needed - _length, null));
         _length = needed;
         AcceptedCount++;
         AcceptedBytes = _length;

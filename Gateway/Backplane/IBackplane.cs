@@ -10,6 +10,10 @@ public enum PublishStatus
 
     /// <summary>Too much is under way; nothing was published. The publisher may try again.</summary>
     Overloaded,
+
+    /// <summary>What joins the gateways cannot be reached. The publisher may try again.</summary>
+    /// <remarks>Where the connection was lost while the publish was under way, it may have been published all the same.</remarks>
+    Unavailable,
 }
 
 /// <summary>Carries publishes between gateways. Every implementation keeps the same promises.</summary>

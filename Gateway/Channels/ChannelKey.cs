@@ -52,6 +52,10 @@ public readonly struct ChannelKey : IEquatable<ChannelKey>
         return false;
     }
 
+    /// <summary>Makes a key of what <see cref="Value"/> gave, here or in another process.</summary>
+    /// <exception cref="ArgumentException">The text is no such value.</exception>
+    public static ChannelKey FromValue(string value) => new(value, ChannelSyntax.GetApiIdLength(value));
+
     /// <summary>Finds the key of the next wildcard that matches this channel, from the shortest to the longest.</summary>
     /// <param name="position">Where to go on: 0 at first, then what the call before left.</param>
     /// <param name="wildcard">The <see cref="PatternKey.Value"/> of the wildcard.</param>

@@ -80,6 +80,16 @@ internal static class ChannelSyntax
         return slash < 0 ? rest : rest[..slash];
     }
 
+    /// <summary>Returns how much of a key's value is the API's id: all before the first slash, which no id has.</summary>
+    /// <exception cref="ArgumentException">The text is no key's value.</exception>
+    public static int GetApiIdLength(string value)
+    {
+        var length = value.IndexOf('/');
+        return length > 0 && length < value.Length - 1
+            ? length
+            : throw new ArgumentException("A key is an API's id and a path that begins with a slash.", nameof(value));
+    }
+
     private static bool IsSegment(ReadOnlySpan<byte> segment, int lengthMax) =>
         segment.Length > 0 && segment.Length <= lengthMax
         && segment[0] != (byte)'-' && segment[^1] != (byte)'-'

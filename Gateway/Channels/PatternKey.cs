@@ -47,6 +47,10 @@ public readonly struct PatternKey : IEquatable<PatternKey>
         return true;
     }
 
+    /// <summary>Makes a key of what <see cref="Value"/> gave, here or in another process.</summary>
+    /// <exception cref="ArgumentException">The text is no such value.</exception>
+    public static PatternKey FromValue(string value) => new(value, ChannelSyntax.GetApiIdLength(value));
+
     /// <summary>Whether events of the channel belong to this pattern.</summary>
     public bool Matches(ChannelKey channel) => IsWildcard
         ? channel.Value.StartsWith(_value, StringComparison.Ordinal)

@@ -33,6 +33,10 @@ internal sealed class ProtocolError
     public static readonly ProtocolError SubscriptionFailed =
         new("SubscriptionProcessingError", "There was an error processing the operation", 500);
 
+    /// <summary>A publish while what joins the gateways cannot be reached.</summary>
+    public static readonly ProtocolError Unavailable =
+        new("ServiceUnavailableException", "The service is temporarily unavailable, try again", 503);
+
     /// <summary>A WebSocket message of a type that clients do not send.</summary>
     public static readonly ProtocolError UnsupportedOperation =
         new("UnsupportedOperation", "Operation not supported through the realtime channel", 400);

@@ -138,7 +138,12 @@ internal sealed class EventPublisher(
         {
             var status = await backplane.PublishAsync(channel, events, cancellationToken);
             backplaneFailures.Succeeded();
-            return status == PublishStatus.Accepted ? null : errors.Overloaded;
+            return status switch
+            {
+                PublishStatus.Accepted => null,
+                PublishStatus.Overloaded => errors.Overloaded,
+                _ => ProtocolError.Unavailable,
+            };
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {

@@ -36,6 +36,8 @@ public sealed class ChannelKeyTests
         Assert.Equal(Api, channel.ApiId.ToString());
         Assert.Equal(path.Split('/')[1], channel.Namespace.ToString());
         Assert.Equal(channel.Value, pattern.Value);
+        Assert.Equal(channel.Path.ToString(), ChannelKey.FromValue(channel.Value).Path.ToString());
+        Assert.Equal(pattern.ToString(), PatternKey.FromValue(pattern.Value).ToString());
         Assert.Equal(path, pattern.ToString());
         Assert.Equal(path.Split('/')[1], pattern.Namespace.ToString());
         Assert.False(pattern.IsWildcard);
