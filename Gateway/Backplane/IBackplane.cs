@@ -53,6 +53,9 @@ public interface IDeliverySink
     /// <remarks>Events of one channel are delivered in the order of these calls.</remarks>
     void Deliver(ChannelKey channel, EventBatch events);
 
+    /// <summary>Whether the fan-out has room for another publish.</summary>
+    bool HasRoom { get; }
+
     /// <summary>Waits until the fan-out has room for another publish.</summary>
     /// <returns><see langword="false"/> when it did not have any for so long that the publish should be refused.</returns>
     ValueTask<bool> WaitForRoomAsync(CancellationToken cancellationToken);

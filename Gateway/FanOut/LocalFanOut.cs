@@ -96,8 +96,28 @@ internal sealed class LocalFanOut : IDeliverySink, IDisposable
     }
 
     /// <inheritdoc/>
+    public bool HasRoom
+    {
+        get
+        {
+            long pendingBytes = 0;
+            foreach (var shard in _shards)
+            {
+                if (shard.QueueLength >= Shard.QueueLengthMax)
+                {
+                    return false;
+                }
+
+                pendingBytes += shard.PendingBytes;
+            }
+
+            return pendingBytes < _limits.PendingBytesTotalMax;
+        }
+    }
+
+    /// <inheritdoc/>
     public ValueTask<bool> WaitForRoomAsync(CancellationToken cancellationToken) =>
-        HasRoom() ? new(true) : WaitForRoomSlowAsync(cancellationToken);
+        HasRoom ? new(true) : WaitForRoomSlowAsync(cancellationToken);
 
     /// <summary>Closes all connections, and those that are still being accepted.</summary>
     public void Drain()
@@ -135,7 +155,7 @@ internal sealed class LocalFanOut : IDeliverySink, IDisposable
     /// <summary>Called by a shard after each round: lets publishers go on that were held back.</summary>
     internal void SignalRoom()
     {
-        if (Volatile.Read(ref _room) is not null && HasRoom())
+        if (Volatile.Read(ref _room) is not null && HasRoom)
         {
             Interlocked.Exchange(ref _room, null)?.TrySetResult();
         }
@@ -189,22 +209,6 @@ internal sealed class LocalFanOut : IDeliverySink, IDisposable
         }
     }
 
-    private bool HasRoom()
-    {
-        long pendingBytes = 0;
-        foreach (var shard in _shards)
-        {
-            if (shard.QueueLength >= Shard.QueueLengthMax)
-            {
-                return false;
-            }
-
-            pendingBytes += shard.PendingBytes;
-        }
-
-        return pendingBytes < _limits.PendingBytesTotalMax;
-    }
-
     private async ValueTask<bool> WaitForRoomSlowAsync(CancellationToken cancellationToken)
     {
         var began = _timeProvider.GetTimestamp();
@@ -218,7 +222,7 @@ internal sealed class LocalFanOut : IDeliverySink, IDisposable
             }
 
             // Looked at again after the signal is in place, or the last shard's call could have come before it.
-            if (HasRoom())
+            if (HasRoom)
             {
                 return true;
             }

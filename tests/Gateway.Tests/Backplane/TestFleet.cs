@@ -32,7 +32,12 @@ public sealed class TestFleet : IAsyncDisposable
     /// <param name="count">How many.</param>
     /// <param name="engine">What they share, disposed with the fleet; <see langword="null"/> where there is nothing.</param>
     /// <param name="arguments">The arguments of each.</param>
-    public static async Task<TestFleet> StartAsync(int count, IAsyncDisposable? engine, params string[] arguments)
+    public static Task<TestFleet> StartAsync(int count, IAsyncDisposable? engine, params string[] arguments) =>
+        StartAsync(count, engine, GatewayProgram.Standalone, arguments);
+
+    /// <summary>Starts gateways of another program that share an engine.</summary>
+    internal static async Task<TestFleet> StartAsync(
+        int count, IAsyncDisposable? engine, GatewayProgram program, params string[] arguments)
     {
         var gateways = new List<GatewayServer>();
         var recorders = new List<InterestRecorder>();
@@ -42,7 +47,7 @@ public sealed class TestFleet : IAsyncDisposable
             {
                 var recorder = new InterestRecorder();
                 recorders.Add(recorder);
-                gateways.Add(await GatewayServer.StartWithAsync(recorder.Insert, arguments));
+                gateways.Add(await GatewayServer.StartProgramAsync(program, recorder.Insert, arguments));
             }
         }
         catch

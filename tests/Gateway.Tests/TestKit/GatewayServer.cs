@@ -65,8 +65,14 @@ public sealed class GatewayServer : IAsyncDisposable
     public static Task<GatewayServer> StartWithAsync(Action<IServiceCollection> configureServices, params string[] arguments) =>
         StartCoreAsync(null, null, configureServices, arguments);
 
+    /// <summary>Starts another program that contains a gateway.</summary>
+    internal static Task<GatewayServer> StartProgramAsync(
+        GatewayProgram program, Action<IServiceCollection> configureServices, params string[] arguments) =>
+        StartCoreAsync(null, null, configureServices, arguments, program);
+
     private static async Task<GatewayServer> StartCoreAsync(
-        TimeProvider? clock, string? template, Action<IServiceCollection>? configureServices, string[] arguments)
+        TimeProvider? clock, string? template, Action<IServiceCollection>? configureServices, string[] arguments,
+        GatewayProgram? program = null)
     {
         var folder = Directory.CreateTempSubdirectory("fanfare-test-");
         var log = new RecordingLogger();
@@ -89,7 +95,7 @@ public sealed class GatewayServer : IAsyncDisposable
             }
 
             configureServices?.Invoke(services);
-        });
+        }, program);
         try
         {
             await Deadline.WaitAsync(

@@ -1,0 +1,311 @@
+using Fanfare.Broker.Channels;
+using Fanfare.Gateway.Backplane;
+using Fanfare.Gateway.Channels;
+
+namespace Fanfare.Broker.Gateways;
+
+/// <summary>Where channels deliver to in this gateway: puts deliveries in order, drops what it has had, and hands the rest to the fan-out.</summary>
+/// <remarks>
+/// Of each channel it keeps how far it has come: which activation sends, the last sequence, and the number of each publishing
+/// gateway's last batch, by which it knows a batch that comes again by way of another activation. A channel without deliveries is
+/// forgotten after a while; its activation then begins anew.
+/// </remarks>
+internal sealed partial class GatewayInbox : IGatewayObserver, IDisposable
+{
+    /// <summary>How many channels are remembered; the one that was longest without a delivery is forgotten for another.</summary>
+    private const int ChannelsMax = 65_536;
+
+    private static readonly TimeSpan s_checkInterval = TimeSpan.FromMilliseconds(250);
+
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, Inflow> _inflows = new(StringComparer.Ordinal);
+    // The longest without a delivery first.
+    private readonly LinkedList<Inflow> _recency = new();
+    private readonly HashSet<Inflow> _waiting = [];
+    private readonly IDeliverySink _sink;
+    private readonly BrokerMetrics _metrics;
+    private readonly TimeProvider _timeProvider;
+    private readonly ILogger<GatewayInbox> _logger;
+    private readonly ITimer _timer;
+
+    public GatewayInbox(IDeliverySink sink, BrokerMetrics metrics, TimeProvider timeProvider, ILogger<GatewayInbox> logger)
+    {
+        (_sink, _metrics, _timeProvider, _logger) = (sink, metrics, timeProvider, logger);
+        _timer = timeProvider.CreateTimer(static state => ((GatewayInbox)state!).Check(), this, s_checkInterval, s_checkInterval);
+    }
+
+    /// <inheritdoc/>
+    public Task<ChannelPosition> BeginAsync(string channel, Guid activation, long position)
+    {
+        lock (_lock)
+        {
+            var isNew = !_inflows.TryGetValue(channel, out var inflow);
+            inflow ??= Add(channel);
+            Touch(inflow);
+            if (inflow.Activation != activation)
+            {
+                inflow.GiveUpHeld();
+            }
+
+            var answer = isNew ? ChannelPosition.None : inflow.GetPosition();
+            inflow.Begin(activation, position);
+            Flush(inflow);
+            return Task.FromResult(answer);
+        }
+    }
+
+    /// <inheritdoc/>
+    public Task<DeliveryReceipt> DeliverAsync(ChannelDelivery delivery)
+    {
+        lock (_lock)
+        {
+            if (!_inflows.TryGetValue(delivery.Channel, out var inflow))
+            {
+                return s_unknown;
+            }
+
+            if (inflow.Activation != delivery.Activation)
+            {
+                return s_superseded;
+            }
+
+            Touch(inflow);
+            inflow.Settle(delivery.Stable);
+            if (delivery.Sequence <= inflow.Sequence)
+            {
+                _metrics.DuplicateDeliveries.Add(1);
+            }
+            else if (delivery.Previous <= inflow.Sequence)
+            {
+                Accept(inflow, delivery);
+                Flush(inflow);
+            }
+            else if (inflow.TryHold(delivery))
+            {
+                // One before it is on its way; the channel sends it again until it has a receipt.
+                inflow.HeldSince = _waiting.Add(inflow) ? _timeProvider.GetTimestamp() : inflow.HeldSince;
+            }
+            else
+            {
+                _metrics.DuplicateDeliveries.Add(1);
+            }
+        }
+
+        return _sink.HasRoom ? s_received : s_receivedWithoutRoom;
+    }
+
+    /// <inheritdoc/>
+    public async Task WaitForRoomAsync() => await _sink.WaitForRoomAsync(CancellationToken.None);
+
+    /// <inheritdoc/>
+    public void Dispose() => _timer.Dispose();
+
+    private static readonly Task<DeliveryReceipt> s_received = Task.FromResult(DeliveryReceipt.Received);
+    private static readonly Task<DeliveryReceipt> s_receivedWithoutRoom = Task.FromResult(DeliveryReceipt.ReceivedWithoutRoom);
+    private static readonly Task<DeliveryReceipt> s_unknown = Task.FromResult(DeliveryReceipt.Unknown);
+    private static readonly Task<DeliveryReceipt> s_superseded = Task.FromResult(DeliveryReceipt.Superseded);
+
+    private Inflow Add(string channel)
+    {
+        if (_inflows.Count >= ChannelsMax)
+        {
+            Remove(_recency.First!.Value);
+        }
+
+        var inflow = new Inflow(ChannelKey.FromValue(channel));
+        _inflows.Add(channel, inflow);
+        _recency.AddLast(inflow.Node);
+        return inflow;
+    }
+
+    private void Touch(Inflow inflow)
+    {
+        inflow.LastUsed = _timeProvider.GetTimestamp();
+        _recency.Remove(inflow.Node);
+        _recency.AddLast(inflow.Node);
+    }
+
+    private void Remove(Inflow inflow)
+    {
+        while (inflow.TryTakeFirstHeld() is { } delivery)
+        {
+            Accept(inflow, delivery);
+        }
+
+        _waiting.Remove(inflow);
+        _recency.Remove(inflow.Node);
+        _inflows.Remove(inflow.Channel.Value);
+    }
+
+    private void Accept(Inflow inflow, ChannelDelivery delivery)
+    {
+        inflow.Sequence = delivery.Sequence;
+        if (!inflow.TryNote(delivery))
+        {
+            _metrics.DuplicateDeliveries.Add(1);
+            return;
+        }
+
+        if (EventBatch.TryDecode(delivery.Batch.Events, out var events))
+        {
+            _sink.Deliver(inflow.Channel, events);
+            events.Release();
+        }
+        else
+        {
+            LogDamaged(_logger, inflow.Channel.ToString());
+        }
+    }
+
+    private void Flush(Inflow inflow)
+    {
+        while (inflow.TryTakeNextHeld() is { } delivery)
+        {
+            Accept(inflow, delivery);
+        }
+
+        if (!inflow.IsHolding)
+        {
+            _waiting.Remove(inflow);
+        }
+    }
+
+    private void Check()
+    {
+        lock (_lock)
+        {
+            foreach (var inflow in _waiting.Where(inflow => _timeProvider.GetElapsedTime(inflow.HeldSince) > Timing.GapTimeout).ToList())
+            {
+                _metrics.Gaps.Add(1);
+                LogGap(_logger, inflow.Channel.ToString());
+                Accept(inflow, inflow.TryTakeFirstHeld()!);
+                Flush(inflow);
+                inflow.HeldSince = _timeProvider.GetTimestamp();
+            }
+
+            while (_recency.First is { } oldest && _timeProvider.GetElapsedTime(oldest.Value.LastUsed) > Timing.PositionLifetime)
+            {
+                Remove(oldest.Value);
+            }
+        }
+    }
+
+    [LoggerMessage(120, LogLevel.Warning, "Events of {Channel} never came to this gateway; its subscribers have missed them.")]
+    private static partial void LogGap(ILogger logger, string channel);
+
+    [LoggerMessage(121, LogLevel.Error, "A delivery of {Channel} could not be read.")]
+    private static partial void LogDamaged(ILogger logger, string channel);
+
+    /// <summary>How far this gateway has come in one channel. Guarded by the inbox's lock.</summary>
+    private sealed class Inflow
+    {
+        /// <summary>How many deliveries are kept that others may have missed.</summary>
+        private const int UnstableMax = 256;
+
+        private readonly List<BatchNumber> _batches = new(1);
+        private List<ChannelDelivery>? _unstable;
+        private SortedList<long, ChannelDelivery>? _held;
+
+        public Inflow(ChannelKey channel)
+        {
+            Channel = channel;
+            Node = new LinkedListNode<Inflow>(this);
+        }
+
+        public ChannelKey Channel { get; }
+
+        public LinkedListNode<Inflow> Node { get; }
+
+        public Guid Activation { get; private set; }
+
+        public long Sequence { get; set; }
+
+        public long LastUsed { get; set; }
+
+        public long HeldSince { get; set; }
+
+        public bool IsHolding => _held is { Count: > 0 };
+
+        public ChannelPosition GetPosition() => new()
+        {
+            Sequence = Math.Max(Sequence, _unstable is { Count: > 0 } ? _unstable[^1].Sequence : 0),
+            Batches = [.. _batches],
+            Unstable = [.. _unstable ?? []],
+        };
+
+        public void Begin(Guid activation, long position)
+        {
+            Activation = activation;
+            Sequence = position;
+        }
+
+        /// <summary>Puts what is held with what others may have missed: it has a receipt, but its place is for the next activation to say.</summary>
+        public void GiveUpHeld()
+        {
+            if (_held is { Count: > 0 })
+            {
+                (_unstable ??= []).AddRange(_held.Values);
+                _held.Clear();
+            }
+        }
+
+        /// <summary>Notes a batch; returns whether it is new.</summary>
+        public bool TryNote(ChannelDelivery delivery)
+        {
+            var batch = new BatchNumber(delivery.Batch.Gateway, delivery.Batch.Number);
+            var index = _batches.FindIndex(known => known.Gateway == batch.Gateway);
+            if (index >= 0 && _batches[index].Number >= batch.Number)
+            {
+                return false;
+            }
+
+            if (index >= 0)
+            {
+                _batches[index] = batch;
+            }
+            else
+            {
+                _batches.Add(batch);
+            }
+
+            if (delivery.IsShared)
+            {
+                _unstable ??= [];
+                if (_unstable.Count == UnstableMax)
+                {
+                    _unstable.RemoveAt(0);
+                }
+
+                _unstable.Add(delivery);
+            }
+
+            return true;
+        }
+
+        /// <summary>Forgets what all gateways have.</summary>
+        public void Settle(long stable)
+        {
+            if (_unstable is { Count: > 0 } && _unstable[0].Sequence <= stable)
+            {
+                _unstable.RemoveAll(delivery => delivery.Sequence <= stable);
+            }
+        }
+
+        public bool TryHold(ChannelDelivery delivery) => (_held ??= []).TryAdd(delivery.Sequence, delivery);
+
+        public ChannelDelivery? TryTakeNextHeld() =>
+            _held is { Count: > 0 } && _held.Values[0].Previous <= Sequence ? TryTakeFirstHeld() : null;
+
+        public ChannelDelivery? TryTakeFirstHeld()
+        {
+            if (_held is not { Count: > 0 })
+            {
+                return null;
+            }
+
+            var first = _held.Values[0];
+            _held.RemoveAt(0);
+            return first;
+        }
+    }
+}

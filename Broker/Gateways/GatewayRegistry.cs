@@ -1,0 +1,109 @@
+using Fanfare.Broker.Silos;
+
+namespace Fanfare.Broker.Gateways;
+
+/// <summary>A gateway as this silo's channels see it.</summary>
+internal sealed class GatewayHandle(GatewayRegistration registration)
+{
+    private volatile bool _isAlive = true;
+    private volatile bool _isSuspect;
+
+    /// <summary>The gateway's id.</summary>
+    public Guid Id => registration.Id;
+
+    /// <summary>Whether its lease has not run out; once it has, it never comes back under this id.</summary>
+    public bool IsAlive => _isAlive;
+
+    /// <summary>Whether it gave no receipt in time, and no other since.</summary>
+    public bool IsSuspect
+    {
+        get => _isSuspect;
+        set => _isSuspect = value;
+    }
+
+    /// <summary>Chooses the observer for a channel.</summary>
+    public IGatewayObserver GetObserver(uint channelHash) =>
+        registration.Observers[channelHash % (uint)registration.Observers.Length];
+
+    /// <summary>Its lease has run out, or it has left.</summary>
+    public void MarkGone() => _isAlive = false;
+}
+
+/// <summary>The gateways that this silo knows. Safe for concurrent use.</summary>
+internal sealed class GatewayRegistry(IGrainFactory grains, SiloBroadcast silos)
+{
+    private readonly Lock _lock = new();
+    private Dictionary<Guid, GatewayHandle> _gateways = [];
+    private Task _refreshing = Task.CompletedTask;
+    private int _version;
+
+    /// <summary>Grows when a gateway is gone.</summary>
+    public int Version => Volatile.Read(ref _version);
+
+    /// <summary>Returns the handles of those gateways that are alive.</summary>
+    public async ValueTask<IReadOnlyList<GatewayHandle>> FindAsync(IReadOnlyList<Guid> ids)
+    {
+        if (ids.Count == 0)
+        {
+            return [];
+        }
+
+        // One that is not known may have come after this silo was told last; the grain knows.
+        if (!TryFindAll(ids, out var handles))
+        {
+            await RefreshAsync();
+            TryFindAll(ids, out handles);
+        }
+
+        return handles;
+    }
+
+    /// <summary>Asks for all gateways anew; returns when what was the case at the call is known.</summary>
+    public Task RefreshAsync()
+    {
+        lock (_lock)
+        {
+            return _refreshing = RefreshOnceAsync(_refreshing);
+        }
+    }
+
+    // Not as part of the grain that asked; see InterestCache.
+    private Task RefreshOnceAsync(Task previous) => Task.Run(async () =>
+    {
+        await previous.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        var registrations = await grains.GetGrain<IGatewayRegistryGrain>(0).GetAllAsync(silos.MembershipVersion);
+        lock (_lock)
+        {
+            var known = _gateways;
+            _gateways = registrations.ToDictionary(
+                registration => registration.Id,
+                registration => known.GetValueOrDefault(registration.Id) ?? new GatewayHandle(registration));
+            foreach (var (id, handle) in known)
+            {
+                if (!_gateways.ContainsKey(id))
+                {
+                    handle.MarkGone();
+                    Interlocked.Increment(ref _version);
+                }
+            }
+        }
+    });
+
+    private bool TryFindAll(IReadOnlyList<Guid> ids, out IReadOnlyList<GatewayHandle> handles)
+    {
+        var found = new List<GatewayHandle>(ids.Count);
+        lock (_lock)
+        {
+            foreach (var id in ids)
+            {
+                if (_gateways.TryGetValue(id, out var handle))
+                {
+                    found.Add(handle);
+                }
+            }
+        }
+
+        handles = found;
+        return found.Count == ids.Count;
+    }
+}

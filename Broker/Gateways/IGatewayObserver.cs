@@ -1,0 +1,26 @@
+using Fanfare.Broker.Channels;
+using Orleans.Concurrency;
+
+namespace Fanfare.Broker.Gateways;
+
+/// <summary>A gateway as the channels see it. Each gateway has several, and a channel always uses the same one of them.</summary>
+[Alias("fanfare.gateway-observer")]
+public interface IGatewayObserver : IGrainObserver
+{
+    /// <summary>An activation takes a channel over. From now on, deliveries of any other one are refused.</summary>
+    /// <param name="channel">The channel, as <see cref="Fanfare.Gateway.Channels.ChannelKey.Value"/>.</param>
+    /// <param name="activation">The activation's own id.</param>
+    /// <param name="position">The sequence after which the activation's deliveries go on; 0 where it has sent none yet.</param>
+    /// <returns>How far this gateway has come, so that all gateways can be brought to the same point.</returns>
+    [ResponseTimeout(Timing.DeliveryCall)]
+    Task<ChannelPosition> BeginAsync(string channel, Guid activation, long position);
+
+    /// <summary>Takes a delivery into memory.</summary>
+    [ResponseTimeout(Timing.DeliveryCall)]
+    Task<DeliveryReceipt> DeliverAsync(ChannelDelivery delivery);
+
+    /// <summary>Waits until the gateway has sent on enough to take more, or has waited long enough.</summary>
+    [AlwaysInterleave]
+    [ResponseTimeout(Timing.RoomCall)]
+    Task WaitForRoomAsync();
+}

@@ -1,0 +1,115 @@
+using System.Collections.Concurrent;
+using Fanfare.Broker.Channels;
+using Fanfare.Broker.Gateways;
+using Fanfare.Gateway.Backplane;
+using Fanfare.Gateway.Channels;
+using Microsoft.Extensions.Options;
+
+namespace Fanfare.Broker;
+
+/// <summary>The backplane of a gateway in a cluster: publishes go to the channels' grains, deliveries come to <see cref="GatewayInbox"/>.</summary>
+/// <remarks>
+/// <para>
+/// A call that fails is repeated until <see cref="BrokerClusterOptions.PublishTimeout"/> has passed: silos die, and others take
+/// over. It carries the same number each time, so it is published once. Where all attempts failed, the publisher is told that the
+/// service is unavailable; the publish may have happened all the same.
+/// </para>
+/// </remarks>
+internal sealed partial class OrleansBackplane(
+    IGrainFactory grains, IDeliverySink sink, GatewayLease lease, BrokerMetrics metrics, IOptions<BrokerOptions> options,
+    TimeProvider timeProvider, ILogger<OrleansBackplane> logger) : IBackplane
+{
+    private readonly BrokerClusterOptions _options = options.Value.Cluster;
+    private readonly ConcurrentDictionary<string, ChannelPublisher> _publishers = new(StringComparer.Ordinal);
+    private long _lastBatchNumber;
+    private long _pendingBytes;
+
+    /// <inheritdoc/>
+    public ValueTask<PublishStatus> PublishAsync(ChannelKey channel, EventBatch events, CancellationToken cancellationToken)
+    {
+        if (!sink.HasRoom)
+        {
+            return AwaitRoomAsync(channel, events, cancellationToken);
+        }
+
+        return Publish(channel, events, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask AddInterestAsync(PatternKey pattern, CancellationToken cancellationToken) =>
+        new(lease.AddInterestAsync(pattern, cancellationToken));
+
+    /// <inheritdoc/>
+    public ValueTask RemoveInterestAsync(PatternKey pattern, CancellationToken cancellationToken) =>
+        new(lease.RemoveInterestAsync(pattern, cancellationToken));
+
+    /// <summary>Publishes what a channel's publisher has joined, as often as it takes.</summary>
+    /// <param name="channel">The channel's key.</param>
+    /// <param name="events">The events, encoded.</param>
+    /// <param name="began">When the first of the publishes came, as a time stamp.</param>
+    internal async Task<PublishStatus> PublishBatchAsync(string channel, byte[] events, long began)
+    {
+        var grain = grains.GetGrain<IChannelGrain>(channel);
+        var batch = new PublishBatch { Gateway = lease.GatewayId, Number = Interlocked.Increment(ref _lastBatchNumber), Events = events };
+        var retry = new RetryDelay(timeProvider);
+        do
+        {
+            metrics.PublishCalls.Add(1);
+            try
+            {
+                if (await grain.PublishAsync(batch) == PublishOutcome.Accepted)
+                {
+                    return PublishStatus.Accepted;
+                }
+            }
+            catch (Exception e)
+            {
+                // A silo that died, that stops, or that does not hold the channel any more; a time-out.
+                LogPublishFailed(logger, e, channel);
+            }
+
+            metrics.PublishRetries.Add(1);
+            await retry.WaitAsync(CancellationToken.None);
+        }
+        while (timeProvider.GetElapsedTime(began) < _options.PublishTimeout);
+        return PublishStatus.Unavailable;
+    }
+
+    /// <summary>Forgets a channel's publisher that has ended.</summary>
+    internal void Forget(ChannelPublisher publisher) => _publishers.TryRemove(new(publisher.Channel, publisher));
+
+    /// <summary>Bytes of publishes wait no longer.</summary>
+    internal void GiveBack(long bytes) => Interlocked.Add(ref _pendingBytes, -bytes);
+
+    private async ValueTask<PublishStatus> AwaitRoomAsync(ChannelKey channel, EventBatch events, CancellationToken cancellationToken) =>
+        await sink.WaitForRoomAsync(cancellationToken)
+            ? await Publish(channel, events, cancellationToken)
+            : PublishStatus.Overloaded;
+
+    private ValueTask<PublishStatus> Publish(ChannelKey channel, EventBatch events, CancellationToken cancellationToken)
+    {
+        if (events.AcceptedCount == 0)
+        {
+            return new(PublishStatus.Accepted);
+        }
+
+        var bytes = events.EncodedBytes;
+        if (Interlocked.Add(ref _pendingBytes, bytes) > _options.PendingBytesMax)
+        {
+            GiveBack(bytes);
+            return new(PublishStatus.Overloaded);
+        }
+
+        events.AddReference();
+        var publish = new PendingPublish(events, timeProvider.GetTimestamp());
+        while (!_publishers.GetOrAdd(channel.Value, static (key, backplane) => new ChannelPublisher(backplane, key), this).TryAdd(publish))
+        {
+            // It ended just now; its place is free, or soon will be.
+        }
+
+        return new(cancellationToken.CanBeCanceled ? publish.Outcome.WaitAsync(cancellationToken) : publish.Outcome);
+    }
+
+    [LoggerMessage(130, LogLevel.Debug, "A publish to {Channel} failed; it is repeated.")]
+    private static partial void LogPublishFailed(ILogger logger, Exception exception, string channel);
+}

@@ -1,0 +1,13 @@
+using Fanfare.Gateway.Tests.Backplane;
+
+namespace Fanfare.Broker.Tests;
+
+/// <summary>Gateways that are clients of two silos.</summary>
+public sealed class OrleansBackplaneTests : BackplaneContract
+{
+    protected override async Task<TestFleet> StartAsync(int gateways, params string[] arguments)
+    {
+        var cluster = await TestCluster.StartAsync(silos: 2);
+        return await TestFleet.StartAsync(gateways, cluster, BrokerProgram.Node, [.. cluster.GatewayArguments, .. arguments]);
+    }
+}
