@@ -19,6 +19,14 @@ internal sealed class GatewayProgram
     {
         ServiceName = "fanfare-gateway",
         Description = "Fanfare, a WebSocket broker that speaks AWS AppSync Events.",
+        Options =
+        [
+            new ProgramOption(
+                "--backplane", "NAME", "Fanfare:Backplane",
+                "What joins this gateway to others: embedded (nothing) or redis (ConnectionStrings:redis). Default: embedded"),
+        ],
+        OptionTypes = [typeof(StandaloneOptions)],
+        Configure = StandaloneOptions.Configure,
     };
 
     /// <summary>The name that telemetry goes under.</summary>

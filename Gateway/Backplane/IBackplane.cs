@@ -16,6 +16,9 @@ public enum PublishStatus
     Unavailable,
 }
 
+/// <summary>Raised where an interest cannot be announced because what joins the gateways cannot be reached.</summary>
+internal sealed class BackplaneUnavailableException(string message) : Exception(message);
+
 /// <summary>Carries publishes between gateways. Every implementation keeps the same promises.</summary>
 /// <remarks>
 /// <list type="number">
@@ -55,6 +58,13 @@ public interface IDeliverySink
 
     /// <summary>Whether the fan-out has room for another publish.</summary>
     bool HasRoom { get; }
+
+    /// <summary>Delivers events to the local subscriptions of one pattern; does not wait for their sockets.</summary>
+    /// <param name="pattern">The pattern, which the channel matches.</param>
+    /// <param name="channel">The channel that the events were published to.</param>
+    /// <param name="events">The events. The caller keeps its reference.</param>
+    /// <remarks>For a backplane that brings a publish once for each pattern. Ordered as the calls without a pattern are.</remarks>
+    void Deliver(PatternKey pattern, ChannelKey channel, EventBatch events);
 
     /// <summary>Waits until the fan-out has room for another publish.</summary>
     /// <returns><see langword="false"/> when it did not have any for so long that the publish should be refused.</returns>

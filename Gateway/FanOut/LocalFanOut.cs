@@ -96,6 +96,25 @@ internal sealed class LocalFanOut : IDeliverySink, IDisposable
     }
 
     /// <inheritdoc/>
+    public void Deliver(PatternKey pattern, ChannelKey channel, EventBatch events)
+    {
+        if (events.AcceptedCount == 0)
+        {
+            return;
+        }
+
+        lock (_stripes[(uint)channel.GetHashCode() % StripeCount])
+        {
+            if (Interests.TryFind(pattern.Value, out var interest))
+            {
+                var delivery = Delivery.Rent(_timeProvider.GetTimestamp());
+                delivery.AddMatch(interest);
+                Hand(delivery, events);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
     public bool HasRoom
     {
         get

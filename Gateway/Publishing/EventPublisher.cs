@@ -137,7 +137,11 @@ internal sealed class EventPublisher(
         try
         {
             var status = await backplane.PublishAsync(channel, events, cancellationToken);
-            backplaneFailures.Succeeded();
+            if (status != PublishStatus.Unavailable)
+            {
+                backplaneFailures.Succeeded();
+            }
+
             return status switch
             {
                 PublishStatus.Accepted => null,

@@ -12,9 +12,11 @@ public sealed class TestFleet : IAsyncDisposable
     private readonly IReadOnlyList<GatewayServer> _gateways;
     private readonly IReadOnlyList<InterestRecorder> _recorders;
     private readonly IAsyncDisposable? _engine;
+    private readonly TemporaryFolder _data;
 
-    private TestFleet(IReadOnlyList<GatewayServer> gateways, IReadOnlyList<InterestRecorder> recorders, IAsyncDisposable? engine) =>
-        (_gateways, _recorders, _engine) = (gateways, recorders, engine);
+    private TestFleet(
+        IReadOnlyList<GatewayServer> gateways, IReadOnlyList<InterestRecorder> recorders, IAsyncDisposable? engine, TemporaryFolder data) =>
+        (_gateways, _recorders, _engine, _data) = (gateways, recorders, engine, data);
 
     /// <summary>One gateway.</summary>
     public GatewayServer this[int index] => _gateways[index];
@@ -41,22 +43,24 @@ public sealed class TestFleet : IAsyncDisposable
     {
         var gateways = new List<GatewayServer>();
         var recorders = new List<InterestRecorder>();
+        // One identity: the API's id is part of every channel's key.
+        var data = new TemporaryFolder();
         try
         {
             for (var i = 0; i < count; i++)
             {
                 var recorder = new InterestRecorder();
                 recorders.Add(recorder);
-                gateways.Add(await GatewayServer.StartProgramAsync(program, recorder.Insert, arguments));
+                gateways.Add(await GatewayServer.StartProgramAsync(program, recorder.Insert, [.. arguments, $"--Fanfare:Data={data.Path}"]));
             }
         }
         catch
         {
-            await new TestFleet(gateways, recorders, engine).DisposeAsync();
+            await new TestFleet(gateways, recorders, engine, data).DisposeAsync();
             throw;
         }
 
-        return new TestFleet(gateways, recorders, engine);
+        return new TestFleet(gateways, recorders, engine, data);
     }
 
     /// <inheritdoc/>
@@ -71,6 +75,8 @@ public sealed class TestFleet : IAsyncDisposable
         {
             await _engine.DisposeAsync();
         }
+
+        _data.Dispose();
     }
 
     /// <summary>Stands between a gateway and its backplane and notes what it says of its interests.</summary>
