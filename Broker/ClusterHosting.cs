@@ -54,13 +54,13 @@ internal static class ClusterHosting
         var roles = GetRoles(builder.Configuration);
         var services = builder.Services;
         // Orleans tells at length how it starts; whoever wants that asks for it.
-        var quiet = new MemoryConfigurationSource { InitialData = [new("Logging:LogLevel:Orleans", "Warning")] };
+        var quiet = new MemoryConfigurationSource { InitialData = [new("Logging:LogLevel:Orleans", "Warning"), new($"Logging:LogLevel:{typeof(SiloService).FullName}", "Warning")] };
         ((IConfigurationBuilder)builder.Configuration).Sources.Insert(0, quiet);
         var section = builder.Configuration.GetSection("Fanfare");
         services.AddOptions<BrokerOptions>().Bind(section).ValidateOnStart();
         services.AddSingleton<IValidateOptions<BrokerOptions>, BrokerOptionsValidator>();
         services.TryAddSingleton(TimeProvider.System);
-        services.AddSingleton<BrokerMetrics>();
+        services.TryAddSingleton<BrokerMetrics>();
         AddRedisConnections(builder);
 
         if (roles.HasFlag(NodeRoles.Silo))
@@ -80,7 +80,6 @@ internal static class ClusterHosting
 
     private static void AddSilo(WebApplicationBuilder builder)
     {
-        var services = builder.Services;
         builder.UseOrleans(silo =>
         {
             if (!builder.Configuration.GetSection("Orleans:Clustering").Exists())
@@ -93,8 +92,16 @@ internal static class ClusterHosting
                 silo.AddMemoryGrainStorageAsDefault();
             }
 
-            silo.AddGrainService<SiloService>();
+            ConfigureSilo(silo);
         });
+        builder.Services.AddHealthChecks().AddCheck<SiloHealthCheck>("silo");
+    }
+
+    /// <summary>Adds what grains of ours need of a silo, whatever it clusters and stores with.</summary>
+    internal static void ConfigureSilo(ISiloBuilder silo)
+    {
+        var services = silo.Services;
+        silo.AddGrainService<SiloService>();
         services.Configure<ClusterMembershipOptions>(options =>
         {
             options.ProbeTimeout = s_probeTimeout;
@@ -113,7 +120,7 @@ internal static class ClusterHosting
         services.AddSingleton<SiloBroadcast>();
         services.AddSingleton<GatewayRegistry>();
         services.AddSingleton<InterestCache>();
-        services.AddHealthChecks().AddCheck<SiloHealthCheck>("silo");
+        services.TryAddSingleton<BrokerMetrics>();
     }
 
     private static void AddClient(WebApplicationBuilder builder)

@@ -24,6 +24,7 @@ namespace Fanfare.Broker.Channels;
 internal sealed partial class ChannelGrain : Grain, IChannelGrain
 {
     private static readonly Task<PublishOutcome> s_accepted = Task.FromResult(PublishOutcome.Accepted);
+    private static readonly Task<bool> s_notWaitedFor = Task.FromResult(false);
     private static readonly TimeSpan s_deactivationTimeout = TimeSpan.FromSeconds(5);
 
     private readonly Guid _activation = Guid.NewGuid();
@@ -234,11 +235,13 @@ internal sealed partial class ChannelGrain : Grain, IChannelGrain
         {
             // Its lease decides whether it is alive; if it is, it sees the gap.
             _metrics.UnreceivedDeliveries.Add(1);
-            return Task.FromResult(false);
+            return s_notWaitedFor;
         }
 
         link.Unreceived.Add(delivery);
-        return DeliverAsync(link, delivery);
+        var delivering = DeliverAsync(link, delivery);
+        // One that has not answered before is sent to all the same, but not waited for.
+        return link.Gateway.IsSuspect ? s_notWaitedFor : delivering;
     }
 
     private async Task<bool> DeliverAsync(GatewayLink link, ChannelDelivery delivery)

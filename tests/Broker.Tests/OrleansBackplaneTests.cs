@@ -7,7 +7,7 @@ public sealed class OrleansBackplaneTests : BackplaneContract
 {
     protected override async Task<TestFleet> StartAsync(int gateways, params string[] arguments)
     {
-        var cluster = await TestCluster.StartAsync(silos: 2);
+        var cluster = await RedisCluster.StartAsync(silos: 2);
         return await TestFleet.StartAsync(gateways, cluster, BrokerProgram.Node, [.. cluster.GatewayArguments, .. arguments]);
     }
 }

@@ -7,13 +7,13 @@ using Microsoft.AspNetCore.Builder;
 namespace Fanfare.Broker.Tests;
 
 /// <summary>Silos in the test's process that share a Redis, configured as Aspire would.</summary>
-public sealed class TestCluster : IAsyncDisposable
+public sealed class RedisCluster : IAsyncDisposable
 {
     private readonly List<WebApplication> _silos = [];
     private readonly RedisServer _redis;
     private readonly string _clusterId = Guid.NewGuid().ToString("N");
 
-    private TestCluster(RedisServer redis) => _redis = redis;
+    private RedisCluster(RedisServer redis) => _redis = redis;
 
     /// <summary>The arguments of a node that joins the cluster.</summary>
     public string[] NodeArguments =>
@@ -28,9 +28,9 @@ public sealed class TestCluster : IAsyncDisposable
     public string[] GatewayArguments => ["--roles", "Gateway", .. NodeArguments];
 
     /// <summary>Starts silos; skips the test where Redis is not installed.</summary>
-    public static async Task<TestCluster> StartAsync(int silos)
+    public static async Task<RedisCluster> StartAsync(int silos)
     {
-        var cluster = new TestCluster(await RedisServer.StartAsync());
+        var cluster = new RedisCluster(await RedisServer.StartAsync());
         try
         {
             for (var i = 0; i < silos; i++)
