@@ -18,8 +18,8 @@ internal sealed class BrokerMetrics : IDisposable
             "fanfare.cluster.deliveries", description: "Batches that channels of this silo sent, one for each interested gateway.");
         RepeatedDeliveries = _meter.CreateCounter<long>(
             "fanfare.cluster.deliveries.repeated", description: "Batches sent again, because a gateway gave no receipt.");
-        UnreceivedDeliveries = _meter.CreateCounter<long>(
-            "fanfare.cluster.deliveries.unreceived", description: "Batches not sent to a gateway that has long given no receipt.");
+        LostDeliveries = _meter.CreateCounter<long>(
+            "fanfare.cluster.deliveries.lost", description: "Batches not sent to a gateway for which too many wait already.");
         RecoveredDeliveries = _meter.CreateCounter<long>(
             "fanfare.cluster.deliveries.recovered", description: "Batches that a channel's next activation sent to gateways that had missed them.");
         RepeatedBatches = _meter.CreateCounter<long>(
@@ -31,7 +31,7 @@ internal sealed class BrokerMetrics : IDisposable
         DuplicateDeliveries = _meter.CreateCounter<long>(
             "fanfare.cluster.deliveries.duplicate", description: "Batches that this gateway had already and dropped.");
         Gaps = _meter.CreateCounter<long>(
-            "fanfare.cluster.gaps", description: "Places in a channel's order that never came to this gateway: subscribers missed events.");
+            "fanfare.cluster.gaps", description: "Deliveries that never came to this gateway: subscribers missed events.");
         LeaseLosses = _meter.CreateCounter<long>(
             "fanfare.cluster.lease.losses", description: "Times that this gateway's lease ran out: subscribers may have missed events.");
     }
@@ -43,7 +43,7 @@ internal sealed class BrokerMetrics : IDisposable
     public Counter<long> RepeatedDeliveries { get; }
 
     /// <summary>Batches given up.</summary>
-    public Counter<long> UnreceivedDeliveries { get; }
+    public Counter<long> LostDeliveries { get; }
 
     /// <summary>Batches sent by an activation's successor.</summary>
     public Counter<long> RecoveredDeliveries { get; }
@@ -60,7 +60,7 @@ internal sealed class BrokerMetrics : IDisposable
     /// <summary>Batches that this gateway had already.</summary>
     public Counter<long> DuplicateDeliveries { get; }
 
-    /// <summary>Places in a channel's order that never came.</summary>
+    /// <summary>Deliveries that never came.</summary>
     public Counter<long> Gaps { get; }
 
     /// <summary>Leases that ran out.</summary>

@@ -27,11 +27,19 @@ internal static class ClusterHosting
     // A silo is found dead after about three of these; a busy machine must not be taken for a dead one.
     private static readonly TimeSpan s_probeTimeout = TimeSpan.FromSeconds(1.5);
     private static readonly TimeSpan s_tableInterval = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan s_gatewayListInterval = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan s_gatewayListInterval = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_connectRetryDelay = TimeSpan.FromSeconds(1);
 
     // Longer than gateways take to renew what they have stored.
     private static readonly TimeSpan s_storedLifetime = TimeSpan.FromHours(24);
+
+    // Orleans tells at length how it starts, and of each call without an answer, which we repeat. Whoever wants that asks for it.
+    private static readonly KeyValuePair<string, string?>[] s_logLevels =
+    [
+        new("Logging:LogLevel:Orleans", "Warning"),
+        new("Logging:LogLevel:Orleans.Runtime.CallbackData", "Error"),
+        new($"Logging:LogLevel:{typeof(SiloService).FullName}", "Warning"),
+    ];
 
     /// <summary>What the node serves clients with.</summary>
     public static NodeRoles GetRoles(IConfiguration configuration)
@@ -53,9 +61,7 @@ internal static class ClusterHosting
     {
         var roles = GetRoles(builder.Configuration);
         var services = builder.Services;
-        // Orleans tells at length how it starts; whoever wants that asks for it.
-        var quiet = new MemoryConfigurationSource { InitialData = [new("Logging:LogLevel:Orleans", "Warning"), new($"Logging:LogLevel:{typeof(SiloService).FullName}", "Warning")] };
-        ((IConfigurationBuilder)builder.Configuration).Sources.Insert(0, quiet);
+        ((IConfigurationBuilder)builder.Configuration).Sources.Insert(0, new MemoryConfigurationSource { InitialData = s_logLevels });
         var section = builder.Configuration.GetSection("Fanfare");
         services.AddOptions<BrokerOptions>().Bind(section).ValidateOnStart();
         services.AddSingleton<IValidateOptions<BrokerOptions>, BrokerOptionsValidator>();
@@ -117,6 +123,8 @@ internal static class ClusterHosting
             options.DeleteStateOnClear = true;
             options.EntryExpiry = s_storedLifetime;
         });
+        services.AddSingleton<SiloEnd>();
+        services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>>(provider => provider.GetRequiredService<SiloEnd>());
         services.AddSingleton<SiloBroadcast>();
         services.AddSingleton<GatewayRegistry>();
         services.AddSingleton<InterestCache>();

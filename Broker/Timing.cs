@@ -3,14 +3,14 @@ namespace Fanfare.Broker;
 /// <summary>How long the cluster's calls may take. Constants, because each only makes sense in view of the others.</summary>
 internal static class Timing
 {
-    /// <summary>One attempt to publish. Longer than a receipt may take; a repeated attempt joins the one that is still under way.</summary>
-    public const string PublishCall = "00:00:05";
+    /// <summary>One attempt to publish. Short, since a repeated attempt joins the one that is still under way.</summary>
+    public const string PublishCall = "00:00:02";
 
     /// <summary>One attempt to change an interest: a write to storage and, for a wildcard, a call of each silo.</summary>
     public const string InterestCall = "00:00:10";
 
     /// <summary>One delivery to a gateway. A gateway only takes it into memory, so this is a matter of the network.</summary>
-    public const string DeliveryCall = "00:00:01.5";
+    public const string DeliveryCall = "00:00:01";
 
     /// <summary>One call within the cluster that reads or notes something.</summary>
     public const string ShortCall = "00:00:03";
@@ -21,8 +21,8 @@ internal static class Timing
     /// <summary>How long a gateway that gave no receipt holds up a channel before it is left to its lease.</summary>
     public static readonly TimeSpan ReceiptTimeout = TimeSpan.FromSeconds(2);
 
-    /// <summary>How long a delivery waits for the one before it; longer than a channel takes to send that one again.</summary>
-    public static readonly TimeSpan GapTimeout = TimeSpan.FromSeconds(4);
+    /// <summary>How long a delivery waits for the one before it. A channel sends that one again, or ends, long before.</summary>
+    public static readonly TimeSpan GapTimeout = TimeSpan.FromSeconds(30);
 
     /// <summary>How long a gateway remembers a channel without deliveries; longer than any batch is tried again.</summary>
     public static readonly TimeSpan PositionLifetime = TimeSpan.FromSeconds(60);

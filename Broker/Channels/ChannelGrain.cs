@@ -1,4 +1,5 @@
 using Fanfare.Broker.Gateways;
+using Fanfare.Broker.Silos;
 using Fanfare.Broker.Wildcards;
 using Fanfare.Gateway.Channels;
 using Orleans.Concurrency;
@@ -24,46 +25,44 @@ namespace Fanfare.Broker.Channels;
 internal sealed partial class ChannelGrain : Grain, IChannelGrain
 {
     private static readonly Task<PublishOutcome> s_accepted = Task.FromResult(PublishOutcome.Accepted);
-    private static readonly Task<bool> s_notWaitedFor = Task.FromResult(false);
     private static readonly TimeSpan s_deactivationTimeout = TimeSpan.FromSeconds(5);
 
-    private readonly Guid _activation = Guid.NewGuid();
     private readonly InterestSet _interest;
     private readonly InterestCache _cache;
     private readonly GatewayRegistry _gateways;
+    private readonly SiloEnd _end;
     private readonly BrokerMetrics _metrics;
     private readonly TimeProvider _timeProvider;
     private readonly ILogger<ChannelGrain> _logger;
     private readonly List<CachedWildcard> _wildcards = new(4);
     private readonly List<GatewayLink> _links = [];
     private readonly Dictionary<Guid, LastBatch> _lastBatches = [];
-    private readonly Queue<Routed> _unstable = [];
+    private readonly Queue<RoutedBatch> _unstable = [];
 
     // What the links were made of; compared by reference, since each is replaced when it changes.
     private readonly List<IReadOnlyList<GatewayHandle>> _linkSources = [];
     private IReadOnlyList<GatewayHandle> _own = [];
     private int _registryVersion = -1;
 
-    private string _channel = "";
     private uint _channelHash;
     private long _sequence;
-    private long _stable;
     private Task? _recovery;
+    private TaskCompletionSource? _allReceived;
     private bool _isSuperseded;
 
     /// <summary>Called by Orleans.</summary>
     public ChannelGrain(
         [PersistentState("channel")] IPersistentState<StoredInterest> storage, InterestCache cache, GatewayRegistry gateways,
-        BrokerMetrics metrics, TimeProvider timeProvider, ILogger<ChannelGrain> logger)
+        SiloEnd end, BrokerMetrics metrics, TimeProvider timeProvider, ILogger<ChannelGrain> logger)
     {
-        (_interest, _cache, _gateways) = (new InterestSet(storage), cache, gateways);
+        (_interest, _cache, _gateways, _end) = (new InterestSet(storage), cache, gateways, end);
         (_metrics, _timeProvider, _logger) = (metrics, timeProvider, logger);
     }
 
     /// <inheritdoc/>
     public override async Task OnActivateAsync(CancellationToken cancellationToken)
     {
-        _channel = this.GetPrimaryKeyString();
+        Key = this.GetPrimaryKeyString();
         _channelHash = this.GetGrainId().GetUniformHashCode();
         _interest.Load();
         var finding = _gateways.FindAsync(_interest.Gateways);
@@ -96,14 +95,19 @@ internal sealed partial class ChannelGrain : Grain, IChannelGrain
     /// <inheritdoc/>
     public override async Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
     {
-        if (_wildcards.Count == 0 && _channel.Length == 0)
+        if (_wildcards.Count == 0 && Key.Length == 0)
         {
             return;
         }
 
-        // Publishers that wait for receipts get their answers first.
-        var routing = Task.WhenAll(_lastBatches.Values.Select(last => last.Outcome));
-        await Task.WhenAny(routing, Task.Delay(s_deactivationTimeout, _timeProvider, cancellationToken));
+        // What was sent to several gateways is kept by those that have it, for the next activation to send to those that lack it. What
+        // was sent to one alone, and accepted without its receipt, is only here.
+        if (_unstable.Any(routed => !routed.IsShared))
+        {
+            _allReceived = new TaskCompletionSource();
+            await Task.WhenAny(_allReceived.Task, Task.Delay(s_deactivationTimeout, _timeProvider, cancellationToken));
+        }
+
         _interest.Prune(gateway => _own.Any(handle => handle.Id == gateway && !handle.IsAlive));
         if (!_isSuperseded)
         {
@@ -149,9 +153,9 @@ internal sealed partial class ChannelGrain : Grain, IChannelGrain
     /// <inheritdoc/>
     public async Task<PublishOutcome> PublishAsync(PublishBatch batch)
     {
-        if (_recovery is not { IsCompletedSuccessfully: true })
+        if (_recovery is not { IsCompletedSuccessfully: true } && !await TryRecoverAsync())
         {
-            await EnsureRecoveredAsync();
+            return PublishOutcome.Retry;
         }
 
         if (_lastBatches.TryGetValue(batch.Gateway, out var last) && batch.Number <= last.Number)
@@ -168,7 +172,7 @@ internal sealed partial class ChannelGrain : Grain, IChannelGrain
 
     private Task<PublishOutcome> RouteAsync(PublishBatch batch)
     {
-        if (_isSuperseded)
+        if (_isSuperseded || _end.Begun.IsCompleted)
         {
             return Task.FromResult(PublishOutcome.Retry);
         }
@@ -179,182 +183,85 @@ internal sealed partial class ChannelGrain : Grain, IChannelGrain
             return s_accepted;
         }
 
-        var sequence = ++_sequence;
         _metrics.DeliveriesSent.Add(_links.Count);
+        var routed = Route(_links.Count, stableBefore: _sequence, isShared: _links.Count > 1);
         if (_links.Count == 1)
         {
-            return RouteToOneAsync(_links[0], batch, sequence);
+            return AwaitReceiptAsync(_links[0].SendAsync(batch, routed));
         }
 
-        var receipts = new Task<bool>[_links.Count];
+        var receipts = new Task[_links.Count];
         for (var i = 0; i < receipts.Length; i++)
         {
-            receipts[i] = SendAsync(_links[i], batch, sequence, isShared: true);
+            receipts[i] = _links[i].SendAsync(batch, routed);
         }
 
-        var routed = new Routed(sequence);
-        _unstable.Enqueue(routed);
-        return AwaitReceiptsAsync(receipts, routed);
+        return AwaitReceiptAsync(Task.WhenAll(receipts));
     }
 
-    private async Task<PublishOutcome> RouteToOneAsync(GatewayLink link, PublishBatch batch, long sequence) =>
-        await SendAsync(link, batch, sequence, isShared: false) || !_isSuperseded ? PublishOutcome.Accepted : PublishOutcome.Retry;
-
-    private async Task<PublishOutcome> AwaitReceiptsAsync(Task<bool>[] receipts, Routed routed)
+    private async Task<PublishOutcome> AwaitReceiptAsync(Task received)
     {
-        foreach (var receipt in receipts)
-        {
-            await receipt;
-        }
+        await Task.WhenAny(received, _end.Begun);
+        return _isSuperseded || !received.IsCompleted ? PublishOutcome.Retry : PublishOutcome.Accepted;
+    }
 
-        routed.IsReceived = true;
-        while (_unstable.TryPeek(out var first) && first.IsReceived)
+    /// <summary>The channel's key.</summary>
+    internal string Key { get; private set; } = "";
+
+    /// <summary>This activation's id.</summary>
+    internal Guid Activation { get; } = Guid.NewGuid();
+
+    /// <summary>All gateways have what is up to this sequence. The rest must be kept, for an activation that may follow.</summary>
+    internal long StableSequence => _unstable.TryPeek(out var first) ? first.StableBefore : _sequence;
+
+    /// <summary>Whether deliveries by a link still make sense.</summary>
+    internal bool Uses(GatewayLink link) => link.Gateway.IsAlive && !_isSuperseded && _links.Contains(link);
+
+    /// <summary>Another activation has taken the channel over.</summary>
+    internal void Supersede()
+    {
+        _isSuperseded = true;
+        DeactivateOnIdle();
+    }
+
+    /// <summary>One gateway less lacks a batch: it has received it, or is gone.</summary>
+    internal void Settle(RoutedBatch routed)
+    {
+        routed.LackingCount--;
+        while (_unstable.TryPeek(out var first) && first.LackingCount == 0)
         {
-            _stable = first.Sequence;
             _unstable.Dequeue();
         }
 
-        return _isSuperseded ? PublishOutcome.Retry : PublishOutcome.Accepted;
+        if (_unstable.Count == 0)
+        {
+            _allReceived?.TrySetResult();
+        }
     }
 
-    // Sends now, and returns when the gateway has received it or has had its time.
-    private Task<bool> SendAsync(GatewayLink link, PublishBatch batch, long sequence, bool isShared)
+    private RoutedBatch Route(int gatewayCount, long stableBefore, bool isShared)
     {
-        var delivery = new ChannelDelivery
-        {
-            Activation = _activation,
-            Channel = _channel,
-            Sequence = sequence,
-            Previous = link.LastSent,
-            Stable = _stable,
-            IsShared = isShared,
-            Batch = batch,
-        };
-        link.LastSent = sequence;
-        if (link.Unreceived.Count >= GatewayLink.UnreceivedCountMax && link.Gateway.IsSuspect)
-        {
-            // Its lease decides whether it is alive; if it is, it sees the gap.
-            _metrics.UnreceivedDeliveries.Add(1);
-            return s_notWaitedFor;
-        }
-
-        link.Unreceived.Add(delivery);
-        var delivering = DeliverAsync(link, delivery);
-        // One that has not answered before is sent to all the same, but not waited for.
-        return link.Gateway.IsSuspect ? s_notWaitedFor : delivering;
+        var routed = new RoutedBatch(++_sequence, gatewayCount, stableBefore, isShared);
+        _unstable.Enqueue(routed);
+        return routed;
     }
 
-    private async Task<bool> DeliverAsync(GatewayLink link, ChannelDelivery delivery)
-    {
-        if (await TryDeliverAsync(link, delivery))
-        {
-            link.Unreceived.Remove(delivery);
-            return true;
-        }
-
-        var repeating = RepeatAsync(link, delivery);
-        if (link.Gateway.IsSuspect)
-        {
-            return false;
-        }
-
-        try
-        {
-            return await repeating.WaitAsync(Timing.ReceiptTimeout, _timeProvider);
-        }
-        catch (TimeoutException)
-        {
-            if (!link.Gateway.IsSuspect)
-            {
-                link.Gateway.IsSuspect = true;
-                LogSuspect(_logger, link.Gateway.Id);
-            }
-
-            return false;
-        }
-    }
-
-    private async Task<bool> RepeatAsync(GatewayLink link, ChannelDelivery delivery)
-    {
-        var retry = new RetryDelay(_timeProvider);
-        while (link.Gateway.IsAlive && !_isSuperseded && _links.Contains(link))
-        {
-            await retry.WaitAsync();
-            _metrics.RepeatedDeliveries.Add(1);
-            if (await TryDeliverAsync(link, delivery))
-            {
-                link.Unreceived.Remove(delivery);
-                return true;
-            }
-        }
-
-        link.Unreceived.Remove(delivery);
-        return false;
-    }
-
-    private async Task<bool> TryDeliverAsync(GatewayLink link, ChannelDelivery delivery)
-    {
-        var beginning = link.Beginning;
-        try
-        {
-            if (beginning is not { IsCompletedSuccessfully: true })
-            {
-                beginning = BeginAsync(link);
-                await beginning;
-            }
-
-            switch (await link.Observer.DeliverAsync(delivery))
-            {
-                case DeliveryReceipt.Received:
-                    link.Gateway.IsSuspect = false;
-                    return true;
-
-                case DeliveryReceipt.ReceivedWithoutRoom:
-                    link.Gateway.IsSuspect = false;
-                    await link.Observer.WaitForRoomAsync();
-                    return true;
-
-                case DeliveryReceipt.Superseded:
-                    _isSuperseded = true;
-                    DeactivateOnIdle();
-                    return false;
-
-                default:
-                    // It has forgotten the channel: the next attempt begins anew, unless another delivery has done so already.
-                    if (link.Beginning == beginning)
-                    {
-                        link.Beginning = null;
-                    }
-
-                    return false;
-            }
-        }
-        catch (Exception e)
-        {
-            // A time-out, a connection that broke, a silo on the way that died: all are tried again until the lease runs out.
-            LogDeliveryFailed(_logger, e, link.Gateway.Id, _channel);
-            return false;
-        }
-    }
-
-    private Task<ChannelPosition> BeginAsync(GatewayLink link)
-    {
-        if (link.Beginning is null or { IsFaulted: true } or { IsCanceled: true })
-        {
-            link.Beginning = link.Observer.BeginAsync(_channel, _activation, link.Position);
-        }
-
-        return link.Beginning;
-    }
-
-    private Task EnsureRecoveredAsync()
+    private async Task<bool> TryRecoverAsync()
     {
         if (_recovery is null or { IsFaulted: true } or { IsCanceled: true })
         {
             _recovery = RecoverAsync();
         }
 
-        return _recovery;
+        var recovery = _recovery;
+        await Task.WhenAny(recovery, _end.Begun);
+        if (!recovery.IsCompleted)
+        {
+            return false;
+        }
+
+        await recovery;
+        return true;
     }
 
     private async Task RecoverAsync()
@@ -367,18 +274,7 @@ internal sealed partial class ChannelGrain : Grain, IChannelGrain
 
         var links = _links.ToArray();
         var positions = new ChannelPosition?[links.Length];
-        await Task.WhenAll(links.Select(async (link, index) =>
-        {
-            try
-            {
-                positions[index] = await BeginAsync(link);
-            }
-            catch (Exception e)
-            {
-                // It may be dead. Its lease decides, and until then it is asked again before each delivery.
-                LogDeliveryFailed(_logger, e, link.Gateway.Id, _channel);
-            }
-        }));
+        await Task.WhenAll(links.Select(async (link, index) => positions[index] = await TryBeginAsync(link)));
 
         foreach (var position in positions)
         {
@@ -391,22 +287,42 @@ internal sealed partial class ChannelGrain : Grain, IChannelGrain
 
         foreach (var delivery in GetUnstable(positions))
         {
-            var sequence = ++_sequence;
-            var sends = new List<Task<bool>>();
-            for (var i = 0; i < links.Length; i++)
+            var lacking = links.Where((_, index) => positions[index]?.Includes(delivery.Batch) != true).ToList();
+            if (lacking.Count > 0)
             {
-                if (positions[i] is not { } position || !position.Includes(delivery.Batch))
-                {
-                    sends.Add(SendAsync(links[i], delivery.Batch, sequence, isShared: true));
-                }
+                _metrics.RecoveredDeliveries.Add(lacking.Count);
+                var routed = Route(lacking.Count, stableBefore: delivery.Sequence - 1, isShared: true);
+                await Task.WhenAll(lacking.Select(link => link.SendAsync(delivery.Batch, routed)));
             }
 
-            _metrics.RecoveredDeliveries.Add(sends.Count);
-            await Task.WhenAll(sends);
             NoteAccepted(new BatchNumber(delivery.Batch.Gateway, delivery.Batch.Number));
         }
+    }
 
-        _stable = _sequence;
+    // A gateway that cannot be reached at once may only have lost the silo that it was connected to. One that cannot be reached for
+    // longer may be dead: its lease decides, and what it has received before is not known to the others.
+    private async Task<ChannelPosition?> TryBeginAsync(GatewayLink link)
+    {
+        var began = _timeProvider.GetTimestamp();
+        var retry = new RetryDelay(_timeProvider);
+        while (true)
+        {
+            try
+            {
+                return await link.BeginAsync();
+            }
+            catch (Exception e)
+            {
+                LogBeginFailed(_logger, e, link.Gateway.Id, Key);
+                if (link.Gateway.IsSuspect || !link.Gateway.IsAlive || _timeProvider.GetElapsedTime(began) > Timing.ReceiptTimeout)
+                {
+                    link.Gateway.IsSuspect = true;
+                    return null;
+                }
+
+                await retry.WaitAsync();
+            }
+        }
     }
 
     private void NoteAccepted(BatchNumber batch)
@@ -451,14 +367,15 @@ internal sealed partial class ChannelGrain : Grain, IChannelGrain
         {
             if (gateway.IsAlive)
             {
-                _links.Add(known.GetValueOrDefault(gateway) ?? new GatewayLink(gateway, gateway.GetObserver(_channelHash)));
+                _links.Add(known.GetValueOrDefault(gateway)
+                    ?? new GatewayLink(this, gateway, gateway.GetObserver(_channelHash), _metrics, _timeProvider, _logger));
             }
         }
     }
 
     private List<string> GetWildcards()
     {
-        var channel = ChannelKey.FromValue(_channel);
+        var channel = ChannelKey.FromValue(Key);
         var wildcards = new List<string>(4);
         var position = 0;
         while (channel.TryGetNextWildcard(ref position, out var wildcard))
@@ -485,18 +402,8 @@ internal sealed partial class ChannelGrain : Grain, IChannelGrain
         }
     }
 
-    [LoggerMessage(110, LogLevel.Warning, "Gateway {Gateway} gave no receipt in time. Channels do not wait for it until it does, or its lease runs out.")]
-    private static partial void LogSuspect(ILogger logger, Guid gateway);
-
-    [LoggerMessage(111, LogLevel.Debug, "A call of gateway {Gateway} about {Channel} failed; it is repeated.")]
-    private static partial void LogDeliveryFailed(ILogger logger, Exception exception, Guid gateway, string channel);
+    [LoggerMessage(112, LogLevel.Debug, "Gateway {Gateway} could not be asked how far it has come in {Channel}.")]
+    private static partial void LogBeginFailed(ILogger logger, Exception exception, Guid gateway, string channel);
 
     private readonly record struct LastBatch(long Number, Task<PublishOutcome> Outcome);
-
-    private sealed class Routed(long sequence)
-    {
-        public long Sequence { get; } = sequence;
-
-        public bool IsReceived { get; set; }
-    }
 }

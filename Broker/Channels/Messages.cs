@@ -56,8 +56,12 @@ public sealed class ChannelDelivery
     [Id(5)]
     public required bool IsShared { get; init; }
 
-    /// <summary>The events.</summary>
+    /// <summary>How many deliveries before this one were given up, because too much waited for this gateway.</summary>
     [Id(6)]
+    public int LostCount { get; init; }
+
+    /// <summary>The events.</summary>
+    [Id(7)]
     public required PublishBatch Batch { get; init; }
 }
 

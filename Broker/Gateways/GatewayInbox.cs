@@ -15,6 +15,9 @@ internal sealed partial class GatewayInbox : IGatewayObserver, IDisposable
     /// <summary>How many channels are remembered; the one that was longest without a delivery is forgotten for another.</summary>
     private const int ChannelsMax = 65_536;
 
+    /// <summary>How many bytes of one channel are kept because other gateways may have missed them; the oldest go first.</summary>
+    private const long UnstableBytesMax = 16 * 1024 * 1024;
+
     private static readonly TimeSpan s_checkInterval = TimeSpan.FromMilliseconds(250);
 
     private readonly Lock _lock = new();
@@ -140,10 +143,20 @@ internal sealed partial class GatewayInbox : IGatewayObserver, IDisposable
     private void Accept(Inflow inflow, ChannelDelivery delivery)
     {
         inflow.Sequence = delivery.Sequence;
+        if (delivery.LostCount > 0)
+        {
+            NoteGap(inflow, delivery.LostCount);
+        }
+
         if (!inflow.TryNote(delivery))
         {
             _metrics.DuplicateDeliveries.Add(1);
             return;
+        }
+
+        while (inflow.UnstableBytes > UnstableBytesMax && inflow.DropOldest())
+        {
+            // A gateway has given no receipt for so long that its lease must be about to run out.
         }
 
         if (EventBatch.TryDecode(delivery.Batch.Events, out var events))
@@ -155,6 +168,12 @@ internal sealed partial class GatewayInbox : IGatewayObserver, IDisposable
         {
             LogDamaged(_logger, inflow.Channel.ToString());
         }
+    }
+
+    private void NoteGap(Inflow inflow, int count)
+    {
+        _metrics.Gaps.Add(count);
+        LogGap(_logger, inflow.Channel.ToString());
     }
 
     private void Flush(Inflow inflow)
@@ -176,8 +195,7 @@ internal sealed partial class GatewayInbox : IGatewayObserver, IDisposable
         {
             foreach (var inflow in _waiting.Where(inflow => _timeProvider.GetElapsedTime(inflow.HeldSince) > Timing.GapTimeout).ToList())
             {
-                _metrics.Gaps.Add(1);
-                LogGap(_logger, inflow.Channel.ToString());
+                NoteGap(inflow, 1);
                 Accept(inflow, inflow.TryTakeFirstHeld()!);
                 Flush(inflow);
                 inflow.HeldSince = _timeProvider.GetTimestamp();
@@ -199,11 +217,8 @@ internal sealed partial class GatewayInbox : IGatewayObserver, IDisposable
     /// <summary>How far this gateway has come in one channel. Guarded by the inbox's lock.</summary>
     private sealed class Inflow
     {
-        /// <summary>How many deliveries are kept that others may have missed.</summary>
-        private const int UnstableMax = 256;
-
         private readonly List<BatchNumber> _batches = new(1);
-        private List<ChannelDelivery>? _unstable;
+        private Queue<ChannelDelivery>? _unstable;
         private SortedList<long, ChannelDelivery>? _held;
 
         public Inflow(ChannelKey channel)
@@ -224,11 +239,14 @@ internal sealed partial class GatewayInbox : IGatewayObserver, IDisposable
 
         public long HeldSince { get; set; }
 
+        /// <summary>The size of what is kept because others may have missed it.</summary>
+        public long UnstableBytes { get; private set; }
+
         public bool IsHolding => _held is { Count: > 0 };
 
         public ChannelPosition GetPosition() => new()
         {
-            Sequence = Math.Max(Sequence, _unstable is { Count: > 0 } ? _unstable[^1].Sequence : 0),
+            Sequence = Math.Max(Sequence, _unstable is { Count: > 0 } ? _unstable.Max(delivery => delivery.Sequence) : 0),
             Batches = [.. _batches],
             Unstable = [.. _unstable ?? []],
         };
@@ -242,11 +260,13 @@ internal sealed partial class GatewayInbox : IGatewayObserver, IDisposable
         /// <summary>Puts what is held with what others may have missed: it has a receipt, but its place is for the next activation to say.</summary>
         public void GiveUpHeld()
         {
-            if (_held is { Count: > 0 })
+            foreach (var delivery in _held?.Values ?? [])
             {
-                (_unstable ??= []).AddRange(_held.Values);
-                _held.Clear();
+                (_unstable ??= []).Enqueue(delivery);
+                UnstableBytes += delivery.Batch.Events.Length;
             }
+
+            _held?.Clear();
         }
 
         /// <summary>Notes a batch; returns whether it is new.</summary>
@@ -270,13 +290,8 @@ internal sealed partial class GatewayInbox : IGatewayObserver, IDisposable
 
             if (delivery.IsShared)
             {
-                _unstable ??= [];
-                if (_unstable.Count == UnstableMax)
-                {
-                    _unstable.RemoveAt(0);
-                }
-
-                _unstable.Add(delivery);
+                (_unstable ??= []).Enqueue(delivery);
+                UnstableBytes += delivery.Batch.Events.Length;
             }
 
             return true;
@@ -285,10 +300,22 @@ internal sealed partial class GatewayInbox : IGatewayObserver, IDisposable
         /// <summary>Forgets what all gateways have.</summary>
         public void Settle(long stable)
         {
-            if (_unstable is { Count: > 0 } && _unstable[0].Sequence <= stable)
+            while (_unstable is { Count: > 0 } && _unstable.Peek().Sequence <= stable)
             {
-                _unstable.RemoveAll(delivery => delivery.Sequence <= stable);
+                DropOldest();
             }
+        }
+
+        /// <summary>Forgets the oldest delivery that others may have missed; <see langword="false"/> where there is none.</summary>
+        public bool DropOldest()
+        {
+            if (_unstable is not { Count: > 0 })
+            {
+                return false;
+            }
+
+            UnstableBytes -= _unstable.Dequeue().Batch.Events.Length;
+            return true;
         }
 
         public bool TryHold(ChannelDelivery delivery) => (_held ??= []).TryAdd(delivery.Sequence, delivery);

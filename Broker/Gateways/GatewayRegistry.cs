@@ -5,8 +5,12 @@ namespace Fanfare.Broker.Gateways;
 /// <summary>A gateway as this silo's channels see it.</summary>
 internal sealed class GatewayHandle(GatewayRegistration registration)
 {
+    /// <summary>How many bytes of this silo's channels may wait for a gateway that gives no receipts; what comes then is lost to it.</summary>
+    private const long ReservedBytesMax = 64 * 1024 * 1024;
+
     private volatile bool _isAlive = true;
     private volatile bool _isSuspect;
+    private long _reservedBytes;
 
     /// <summary>The gateway's id.</summary>
     public Guid Id => registration.Id;
@@ -24,6 +28,21 @@ internal sealed class GatewayHandle(GatewayRegistration registration)
     /// <summary>Chooses the observer for a channel.</summary>
     public IGatewayObserver GetObserver(uint channelHash) =>
         registration.Observers[channelHash % (uint)registration.Observers.Length];
+
+    /// <summary>Makes room for a delivery that must wait; <see langword="false"/> where too many do.</summary>
+    public bool TryReserve(int bytes)
+    {
+        if (Interlocked.Add(ref _reservedBytes, bytes) <= ReservedBytesMax)
+        {
+            return true;
+        }
+
+        GiveBack(bytes);
+        return false;
+    }
+
+    /// <summary>A delivery waits no longer.</summary>
+    public void GiveBack(int bytes) => Interlocked.Add(ref _reservedBytes, -bytes);
 
     /// <summary>Its lease has run out, or it has left.</summary>
     public void MarkGone() => _isAlive = false;

@@ -24,6 +24,10 @@ public sealed class RedisCluster : IAsyncDisposable
         "--Orleans:Endpoints:AdvertisedIPAddress=127.0.0.1", $"--ConnectionStrings:redis={_redis.ConnectionString}",
     ];
 
+    /// <summary>The arguments of a silo, with ports of its own.</summary>
+    public string[] GetSiloArguments() =>
+        [.. NodeArguments, $"--Orleans:Endpoints:SiloPort={FindFreePort()}", $"--Orleans:Endpoints:GatewayPort={FindFreePort()}"];
+
     /// <summary>The arguments of a gateway that is a client of the cluster.</summary>
     public string[] GatewayArguments => ["--roles", "Gateway", .. NodeArguments];
 
@@ -51,10 +55,7 @@ public sealed class RedisCluster : IAsyncDisposable
     public async Task AddSiloAsync()
     {
         var silo = GatewayApplication.Create(
-            [
-                "--roles", "Silo", "--urls", "http://127.0.0.1:0", .. NodeArguments,
-                $"--Orleans:Endpoints:SiloPort={FindFreePort()}", $"--Orleans:Endpoints:GatewayPort={FindFreePort()}",
-            ],
+            ["--roles", "Silo", "--urls", "http://127.0.0.1:0", .. GetSiloArguments()],
             program: BrokerProgram.Node);
         await Deadline.WaitAsync(async token => await silo.StartAsync(token), "the start of a silo", TimeSpan.FromSeconds(60));
         _silos.Add(silo);

@@ -35,11 +35,15 @@ public sealed class TestFleet : IAsyncDisposable
     /// <param name="engine">What they share, disposed with the fleet; <see langword="null"/> where there is nothing.</param>
     /// <param name="arguments">The arguments of each.</param>
     public static Task<TestFleet> StartAsync(int count, IAsyncDisposable? engine, params string[] arguments) =>
-        StartAsync(count, engine, GatewayProgram.Standalone, arguments);
+        StartAsync(count, engine, GatewayProgram.Standalone, _ => arguments);
 
     /// <summary>Starts gateways of another program that share an engine.</summary>
+    /// <param name="count">How many.</param>
+    /// <param name="engine">What they share, disposed with the fleet.</param>
+    /// <param name="program">The program.</param>
+    /// <param name="getArguments">The arguments of one.</param>
     internal static async Task<TestFleet> StartAsync(
-        int count, IAsyncDisposable? engine, GatewayProgram program, params string[] arguments)
+        int count, IAsyncDisposable? engine, GatewayProgram program, Func<int, string[]> getArguments)
     {
         var gateways = new List<GatewayServer>();
         var recorders = new List<InterestRecorder>();
@@ -51,7 +55,7 @@ public sealed class TestFleet : IAsyncDisposable
             {
                 var recorder = new InterestRecorder();
                 recorders.Add(recorder);
-                gateways.Add(await GatewayServer.StartProgramAsync(program, recorder.Insert, [.. arguments, $"--Fanfare:Data={data.Path}"]));
+                gateways.Add(await GatewayServer.StartProgramAsync(program, recorder.Insert, [.. getArguments(i), $"--Fanfare:Data={data.Path}"]));
             }
         }
         catch
