@@ -45,14 +45,22 @@ internal sealed partial class GatewayInbox : IGatewayObserver, IDisposable
             var isNew = !_inflows.TryGetValue(channel, out var inflow);
             inflow ??= Add(channel);
             Touch(inflow);
-            if (inflow.Activation != activation)
+            // A call may come late, when the activation has long begun by another, or has been followed by the next one.
+            if (isNew)
             {
-                inflow.GiveUpHeld();
+                inflow.Begin(activation, position);
+                return Task.FromResult(ChannelPosition.None);
             }
 
-            var answer = isNew ? ChannelPosition.None : inflow.GetPosition();
+            if (inflow.Activation == activation || inflow.HasLeft(activation))
+            {
+                return Task.FromResult(inflow.GetPosition());
+            }
+
+            inflow.GiveUpHeld();
+            _waiting.Remove(inflow);
+            var answer = inflow.GetPosition();
             inflow.Begin(activation, position);
-            Flush(inflow);
             return Task.FromResult(answer);
         }
     }
@@ -217,9 +225,12 @@ internal sealed partial class GatewayInbox : IGatewayObserver, IDisposable
     /// <summary>How far this gateway has come in one channel. Guarded by the inbox's lock.</summary>
     private sealed class Inflow
     {
+        // The last few activations; calls of older ones have timed out long ago.
+        private readonly Guid[] _left = new Guid[4];
         private readonly List<BatchNumber> _batches = new(1);
         private Queue<ChannelDelivery>? _unstable;
         private SortedList<long, ChannelDelivery>? _held;
+        private uint _leftCount;
 
         public Inflow(ChannelKey channel)
         {
@@ -253,9 +264,17 @@ internal sealed partial class GatewayInbox : IGatewayObserver, IDisposable
 
         public void Begin(Guid activation, long position)
         {
+            if (Activation != default)
+            {
+                _left[_leftCount++ % _left.Length] = Activation;
+            }
+
             Activation = activation;
             Sequence = position;
         }
+
+        /// <summary>Whether an activation has been followed by another.</summary>
+        public bool HasLeft(Guid activation) => _left.AsSpan().Contains(activation);
 
         /// <summary>Puts what is held with what others may have missed: it has a receipt, but its place is for the next activation to say.</summary>
         public void GiveUpHeld()

@@ -78,6 +78,24 @@ public sealed class GatewayInboxTests : IDisposable
     }
 
     [Fact]
+    public async Task A_beginning_that_comes_late_changes_nothing()
+    {
+        var next = Guid.NewGuid();
+        await BeginAsync(_activation);
+        await AssertReceivedAsync(Delivery(1, previous: 0));
+        await BeginAsync(_activation);
+        await AssertReceivedAsync(Delivery(2, previous: 1));
+        await BeginAsync(next);
+        await AssertReceivedAsync(Delivery(3, previous: 0, activation: next));
+
+        await BeginAsync(_activation);
+        await BeginAsync(next);
+        await AssertReceivedAsync(Delivery(4, previous: 3, activation: next));
+
+        Assert.Equal(["1", "2", "3", "4"], _sink.Texts);
+    }
+
+    [Fact]
     public async Task A_channel_that_is_not_known_is_to_begin_first()
     {
         Assert.Equal(DeliveryReceipt.Unknown, await _inbox.DeliverAsync(Delivery(7, previous: 6)));
