@@ -368,7 +368,7 @@ internal sealed partial class ChannelGrain : Grain, IChannelGrain
             if (gateway.IsAlive)
             {
                 _links.Add(known.GetValueOrDefault(gateway)
-                    ?? new GatewayLink(this, gateway, gateway.GetObserver(_channelHash), _metrics, _timeProvider, _logger));
+                    ?? new GatewayLink(this, gateway, _channelHash, _metrics, _timeProvider, _logger));
             }
         }
     }

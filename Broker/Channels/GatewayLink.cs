@@ -9,7 +9,7 @@ namespace Fanfare.Broker.Channels;
 /// for a gateway's receipt for a while, and not at all once it is suspect.
 /// </remarks>
 internal sealed partial class GatewayLink(
-    ChannelGrain channel, GatewayHandle gateway, IGatewayObserver observer, BrokerMetrics metrics, TimeProvider timeProvider, ILogger logger)
+    ChannelGrain channel, GatewayHandle gateway, uint channelHash, BrokerMetrics metrics, TimeProvider timeProvider, ILogger logger)
 {
     /// <summary>How many deliveries of a line are under way at once.</summary>
     private const int WindowCount = 64;
@@ -30,7 +30,8 @@ internal sealed partial class GatewayLink(
         if (_beginning is null or { IsFaulted: true } or { IsCanceled: true })
         {
             var position = _unreceived.First?.Value.Delivery.Previous ?? _lastSent;
-            _beginning = observer.BeginAsync(channel.Key, channel.Activation, position);
+            var (key, activation) = (channel.Key, channel.Activation);
+            _beginning = Gateway.CallAsync(channelHash, observer => observer.BeginAsync(key, activation, position));
         }
 
         return _beginning;
@@ -178,7 +179,7 @@ internal sealed partial class GatewayLink(
                 await beginning;
             }
 
-            switch (await observer.DeliverAsync(delivery))
+            switch (await Gateway.CallAsync(channelHash, observer => observer.DeliverAsync(delivery)))
             {
                 case DeliveryReceipt.Received:
                     Gateway.IsSuspect = false;
@@ -186,7 +187,7 @@ internal sealed partial class GatewayLink(
 
                 case DeliveryReceipt.ReceivedWithoutRoom:
                     Gateway.IsSuspect = false;
-                    await observer.WaitForRoomAsync();
+                    await Gateway.CallAsync(channelHash, observer => observer.WaitForRoomAsync());
                     return true;
 
                 case DeliveryReceipt.Superseded:

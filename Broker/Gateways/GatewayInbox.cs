@@ -106,7 +106,7 @@ internal sealed partial class GatewayInbox : IGatewayObserver, IDisposable
     }
 
     /// <inheritdoc/>
-    public async Task WaitForRoomAsync() => await _sink.WaitForRoomAsync(CancellationToken.None);
+    public async Task<bool> WaitForRoomAsync() => await _sink.WaitForRoomAsync(CancellationToken.None);
 
     /// <inheritdoc/>
     public void Dispose() => _timer.Dispose();

@@ -8,6 +8,7 @@ internal sealed class GatewayHandle(GatewayRegistration registration)
     /// <summary>How many bytes of this silo's channels may wait for a gateway that gives no receipts; what comes then is lost to it.</summary>
     private const long ReservedBytesMax = 64 * 1024 * 1024;
 
+    private readonly TaskScheduler _calls = new ConcurrentExclusiveSchedulerPair(TaskScheduler.Default).ExclusiveScheduler;
     private volatile bool _isAlive = true;
     private volatile bool _isSuspect;
     private long _reservedBytes;
@@ -25,9 +26,17 @@ internal sealed class GatewayHandle(GatewayRegistration registration)
         set => _isSuspect = value;
     }
 
-    /// <summary>Chooses the observer for a channel.</summary>
-    public IGatewayObserver GetObserver(uint channelHash) =>
-        registration.Observers[channelHash % (uint)registration.Observers.Length];
+    /// <summary>Calls the observer of a channel, in the order of these calls.</summary>
+    /// <remarks>
+    /// On behalf of the silo, not of the grain that asks. Orleans sends an observer's answer to where the observer's own silo believes
+    /// the calling grain to be; where that is out of date, the answer is lost, each time. A silo is always found.
+    /// </remarks>
+    public Task<T> CallAsync<T>(uint channelHash, Func<IGatewayObserver, Task<T>> call)
+    {
+        var observer = registration.Observers[channelHash % (uint)registration.Observers.Length];
+        return Task.Factory.StartNew(
+            () => call(observer), CancellationToken.None, TaskCreationOptions.DenyChildAttach, _calls).Unwrap();
+    }
 
     /// <summary>Makes room for a delivery that must wait; <see langword="false"/> where too many do.</summary>
     public bool TryReserve(int bytes)

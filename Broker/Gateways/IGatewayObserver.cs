@@ -20,7 +20,8 @@ public interface IGatewayObserver : IGrainObserver
     Task<DeliveryReceipt> DeliverAsync(ChannelDelivery delivery);
 
     /// <summary>Waits until the gateway has sent on enough to take more, or has waited long enough.</summary>
+    /// <returns>Whether it can take more.</returns>
     [AlwaysInterleave]
     [ResponseTimeout(Timing.RoomCall)]
-    Task WaitForRoomAsync();
+    Task<bool> WaitForRoomAsync();
 }

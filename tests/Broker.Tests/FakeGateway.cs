@@ -51,7 +51,7 @@ internal sealed class FakeGateway : IGatewayObserver
     }
 
     /// <inheritdoc/>
-    public Task WaitForRoomAsync() => Task.CompletedTask;
+    public Task<bool> WaitForRoomAsync() => Task.FromResult(true);
 
     /// <summary>The events of the next delivery.</summary>
     public async Task<string> NextAsync() => Read((await NextDeliveryAsync()).Batch);
