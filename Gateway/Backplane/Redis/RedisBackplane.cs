@@ -181,6 +181,7 @@ internal sealed class RedisBackplane : IBackplane, IHealthCheck, IHostedService,
         RedisServerException server => server.Message.Split(' ')[0],
         OperationCanceledException => "the connection was lost",
         TimeoutException => "no answer",
+        BackplaneUnavailableException => e.Message.TrimEnd('.'),
         _ => e.GetType().Name,
     };
 

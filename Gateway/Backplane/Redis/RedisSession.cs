@@ -32,6 +32,8 @@ internal sealed class RedisSession : IDisposable
     // PUBLISH to each name, in one step for everybody who listens. The names are arguments, not keys: no key is touched.
     private const string PublishScript = "for i = 2, #ARGV do redis.call('PUBLISH', ARGV[i], ARGV[1]) end";
 
+    private static readonly TimeSpan s_listeningInterval = TimeSpan.FromMilliseconds(10);
+
     private readonly ConnectionMultiplexer _connections;
     private readonly IDatabase _publishing;
     private readonly ISubscriber _listening;
@@ -94,6 +96,7 @@ internal sealed class RedisSession : IDisposable
         var session = new RedisSession(connections, namePrefix, inbox, timeProvider);
         try
         {
+            await session.WaitForListeningAsync(timeout);
             await session.SubscribeAsync(session._probeName, session.ReceiveProbe).WaitAsync(timeout, timeProvider);
             await session.ProbeAsync(timeout);
             return session;
@@ -185,6 +188,24 @@ internal sealed class RedisSession : IDisposable
     }
 
     private static RedisChannel ToName(string name) => new(name, RedisChannel.PatternMode.Literal);
+
+    // The library says that it is connected when it can publish; the connection to listen may come a moment later, without a word.
+    private async Task WaitForListeningAsync(TimeSpan timeout)
+    {
+        var began = _timeProvider.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                await _listening.PingAsync().WaitAsync(timeout, _timeProvider, Ended).ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+                return;
+            }
+            catch (RedisConnectionException) when (_timeProvider.GetElapsedTime(began) < timeout)
+            {
+                await Task.Delay(s_listeningInterval, _timeProvider, Ended);
+            }
+        }
+    }
 
     private async Task SubscribeAsync(string name, Action<RedisChannel, RedisValue> receive)
     {
