@@ -203,17 +203,170 @@ public abstract class BackplaneContract
             await subscriber.DisposeAsync();
         }
 
-        await Deadline.WaitAsync(
-            async token =>
-            {
-                while (fleet.GetInterestCalls(fleet.Count - 1).Count < 2)
-                {
-                    await Task.Yield();
-                    token.ThrowIfCancellationRequested();
-                }
-            },
-            "the withdrawal of the interest");
+        await WaitForInterestCallsAsync(fleet, 2);
         Assert.Equal(["+/default/crowd", "-/default/crowd"], fleet.GetInterestCalls(fleet.Count - 1));
+    }
+
+    [Fact]
+    public async Task Ten_thousand_patterns_of_one_gateway_are_served_and_then_withdrawn() // promises 1, 3 and 6
+    {
+        const int Patterns = 10_000, Batch = 500;
+        await using var fleet = await StartAsync(SpansGateways ? 2 : 1, $"--Fanfare:Limits:SubscriptionsPerConnectionMax={Patterns}");
+        await using var publisher = await fleet[0].ConnectAsync();
+        await using (var subscriber = await fleet.Last.ConnectAsync())
+        {
+            for (var i = 0; i < Patterns; i += Batch)
+            {
+                for (var n = i; n < i + Batch; n++)
+                {
+                    await subscriber.SendAsync(Messages.Subscribe($"{n}", PatternOf(n)));
+                }
+
+                for (var n = i; n < i + Batch; n++)
+                {
+                    await subscriber.NextAsync("subscribe_success", $"{n}");
+                }
+            }
+
+            for (var i = 0; i < Patterns; i += Batch)
+            {
+                for (var n = i; n < i + Batch; n++)
+                {
+                    await publisher.SendAsync(Messages.Publish($"{n}", $"/default/c{n}/x", $"{n}"));
+                }
+
+                for (var n = i; n < i + Batch; n++)
+                {
+                    await publisher.NextAsync("publish_success", $"{n}");
+                    Assert.Equal($"{n}", await subscriber.NextEventAsync($"{n}"));
+                }
+            }
+
+            await subscriber.AssertNothingElseAsync();
+        }
+
+        await WaitForInterestCallsAsync(fleet, 2 * Patterns);
+        var withdrawn = fleet.GetInterestCalls(fleet.Count - 1).Skip(Patterns);
+        Assert.Equal(Enumerable.Range(0, Patterns).Select(n => $"-{PatternOf(n)}").Order(), withdrawn.Order());
+
+        await using var again = await fleet.Last.ConnectAsync();
+        await again.SubscribeAsync("s", PatternOf(0));
+        await publisher.PublishAsync("/default/c0/x", "1");
+        Assert.Equal("1", await again.NextEventAsync("s"));
+
+        static string PatternOf(int n) => n % 2 == 0 ? $"/default/c{n}/x" : $"/default/c{n}/*";
+    }
+
+    [Fact]
+    public async Task Subscribers_that_come_and_go_at_every_level_get_all_from_their_confirmation_to_their_farewell() // promises 1 to 3
+    {
+        const int Rounds = 15, EventsPerRound = 5;
+        string[] patterns = ["/default/*", "/default/a/*", "/default/a/b/*", "/default/a/b/c/*", "/default/a/b/c/d"];
+        await using var fleet = await StartFleetAsync();
+        await using var publisher = await fleet[0].ConnectAsync();
+        var begun = 0;
+
+        // Every gateway has two of each pattern, so that first and last interests come and go everywhere at once.
+        async Task ComeAndGoAsync(int gateway, string pattern)
+        {
+            await using var socket = await fleet[gateway].ConnectAsync();
+            for (var round = 0; round < Rounds; round++)
+            {
+                // Where anything comes behind the farewell, it comes before this confirmation.
+                await socket.SubscribeAsync($"{round}", pattern);
+                var before = Volatile.Read(ref begun);
+                var numbers = new List<int>();
+                do
+                {
+                    numbers.Add(NumberOf(await socket.NextAsync("data", $"{round}")));
+                }
+                while (numbers[^1] < before + EventsPerRound);
+
+                await socket.SendAsync(Messages.Unsubscribe($"{round}"));
+                var message = await socket.NextAsync("an event or the farewell");
+                while ((string?)message["type"] == "data")
+                {
+                    numbers.Add(NumberOf(message));
+                    message = await socket.NextAsync("an event or the farewell");
+                }
+
+                Assert.Equal("unsubscribe_success", (string?)message["type"]);
+                Assert.True(numbers[0] <= before + 1, $"{pattern}: {before + 1} was published after the confirmation; the first is {numbers[0]}");
+                Assert.Equal(Enumerable.Range(numbers[0], numbers.Count), numbers);
+            }
+        }
+
+        var subscribers = Task.WhenAll(
+            from gateway in Enumerable.Range(0, fleet.Count)
+            from pattern in patterns.Concat(patterns)
+            select ComeAndGoAsync(gateway, pattern));
+        while (!subscribers.IsCompleted)
+        {
+            var number = begun + 1;
+            Volatile.Write(ref begun, number);
+            await publisher.PublishAsync("/default/a/b/c/d", $"{number}");
+        }
+
+        await Deadline.WaitAsync(subscribers, "the end of the subscribers");
+
+        static int NumberOf(JsonObject message) =>
+            int.Parse((string)message["event"]!, System.Globalization.CultureInfo.InvariantCulture);
+    }
+
+    [Fact]
+    public async Task Namespaces_are_kept_apart_whichever_gateway_publishes() // promises 2 and 3
+    {
+        const int Publishes = 100;
+        using var folder = new TemporaryFolder();
+        var template = folder.Write("template.yaml", """
+            Resources:
+              Api:
+                Type: AWS::AppSync::Api
+                Properties:
+                  Name: two
+                  EventConfig:
+                    AuthProviders: [{AuthType: API_KEY}]
+                    ConnectionAuthModes: [{AuthType: API_KEY}]
+                    DefaultPublishAuthModes: [{AuthType: API_KEY}]
+                    DefaultSubscribeAuthModes: [{AuthType: API_KEY}]
+              One: {Type: AWS::AppSync::ChannelNamespace, Properties: {ApiId: !GetAtt Api.ApiId, Name: one}}
+              Two: {Type: AWS::AppSync::ChannelNamespace, Properties: {ApiId: !GetAtt Api.ApiId, Name: two}}
+              Key: {Type: AWS::AppSync::ApiKey, Properties: {ApiId: !GetAtt Api.ApiId}}
+            """);
+        await using var fleet = await StartAsync(SpansGateways ? 2 : 1, "--template", template);
+        string[] namespaces = ["one", "two"];
+        var subscribers = new List<RawWebSocket>();
+        foreach (var ns in namespaces)
+        {
+            foreach (var gateway in Enumerable.Range(0, fleet.Count))
+            {
+                subscribers.Add(await fleet[gateway].ConnectAsync());
+                await subscribers[^1].SubscribeAsync(ns, $"/{ns}/*");
+            }
+        }
+
+        await Deadline.WaitAsync(
+            Task.WhenAll(namespaces.Select(async (ns, index) =>
+            {
+                await using var publisher = await fleet[index % fleet.Count].ConnectAsync();
+                for (var i = 0; i < Publishes; i++)
+                {
+                    await publisher.PublishAsync($"/{ns}/same", $"\"{ns}{i}\"");
+                }
+            })),
+            "all publishes");
+
+        for (var i = 0; i < subscribers.Count; i++)
+        {
+            var ns = namespaces[i / fleet.Count];
+            for (var n = 0; n < Publishes; n++)
+            {
+                Assert.Equal($"\"{ns}{n}\"", await subscribers[i].NextEventAsync(ns));
+            }
+
+            await subscribers[i].AssertNothingElseAsync();
+            await subscribers[i].DisposeAsync();
+        }
     }
 
     [Fact]
@@ -279,6 +432,17 @@ public abstract class BackplaneContract
 
         await publisher.NextAsync("publish_success", "held");
     }
+
+    private static Task WaitForInterestCallsAsync(TestFleet fleet, int count) => Deadline.WaitAsync(
+        async token =>
+        {
+            while (fleet.GetInterestCalls(fleet.Count - 1).Count < count)
+            {
+                await Task.Yield();
+                token.ThrowIfCancellationRequested();
+            }
+        },
+        "the withdrawal of the interests");
 
     private static string EventOf(int index) => $"[{index},{Messages.EventOf(200_000)}]";
 
