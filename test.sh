@@ -44,8 +44,22 @@ run_dotnet_tests() {
   failed=$((failed + dotnet_failed))
 }
 
+stop_debian_service() {
+  if [ -d /run/systemd/system ]; then
+    systemctl disable --now "$1"
+  else
+    service "$1" stop
+  fi >/dev/null 2>&1
+}
+
 # A load test holds 10,000 connections from one process; the usual soft limit is 1,024 open files.
 ulimit -n "$(ulimit -Hn)" 2>/dev/null
+
+# Debian starts a Redis on its usual port when the package is installed. The tests start their own, on ports of their own, so one that
+# was not there before is stopped again.
+had_redis=$(command -v redis-server)
+install_debian_packages redis-server
+[ -z "$had_redis" ] && command -v redis-server >/dev/null && stop_debian_service redis-server
 
 install_debian_packages curl openssl chromium python3-websocket python3-botocore
 

@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using Fanfare.Gateway.Backplane.Redis;
 using Fanfare.Gateway.Observability;
 using Fanfare.Gateway.Tests.TestKit;
 using Fanfare.ServiceDefaults.Prometheus;
@@ -30,7 +31,7 @@ public sealed class MetricsDocumentationTests
             InstrumentPublished = (instrument, _) =>
             {
                 // Other tests' gateways have meters of the same name, which are not this factory's.
-                if (instrument.Meter.Name == GatewayMetrics.MeterName && ReferenceEquals(instrument.Meter.Scope, factory))
+                if (instrument.Meter.Name.StartsWith(GatewayMetrics.MeterName, StringComparison.Ordinal) && ReferenceEquals(instrument.Meter.Scope, factory))
                 {
                     names.Add(PrometheusName.ForInstrument(instrument.Name, instrument.Unit, GetKind(instrument)));
                 }
@@ -38,6 +39,7 @@ public sealed class MetricsDocumentationTests
         };
         listener.Start();
         using var metrics = new GatewayMetrics(factory);
+        using var redisMetrics = new RedisMetrics(factory);
         Assert.NotEmpty(names);
         return names;
     }

@@ -67,6 +67,14 @@ public sealed class RedisServer : IAsyncDisposable
         }
     }
 
+    /// <summary>Stops the process where it is, with its connections open: <c>STOP</c>; or lets it go on: <c>CONT</c>.</summary>
+    public async Task SignalAsync(string signal)
+    {
+        using var kill = Process.Start("kill", [$"-{signal}", $"{_process!.Id}"]);
+        await Deadline.WaitAsync(async token => await kill.WaitForExitAsync(token), $"the end of kill -{signal}");
+        Assert.Equal(0, kill.ExitCode);
+    }
+
     /// <summary>Starts the process, and returns when it answers.</summary>
     public async Task RestartAsync()
     {
@@ -91,7 +99,7 @@ public sealed class RedisServer : IAsyncDisposable
                 {
                     try
                     {
-                        Assert.Equal("+PONG", (await SendAsync("PING", token))[0]);
+                        Assert.Equal("+PONG", (await TalkAsync("PING", token))[0]);
                         return;
                     }
                     catch (SocketException) when (!_process.HasExited)
@@ -105,7 +113,7 @@ public sealed class RedisServer : IAsyncDisposable
 
     /// <summary>Sends a command, such as <c>CLIENT KILL TYPE pubsub</c>; returns the lines of the answer.</summary>
     public Task<IReadOnlyList<string>> SendAsync(string command) =>
-        Deadline.WaitAsync(token => new ValueTask<IReadOnlyList<string>>(SendAsync(command, token)), $"an answer to {command}");
+        Deadline.WaitAsync(token => new ValueTask<IReadOnlyList<string>>(TalkAsync(command, token)), $"an answer to {command}");
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
@@ -114,7 +122,7 @@ public sealed class RedisServer : IAsyncDisposable
         _folder.Dispose();
     }
 
-    private async Task<IReadOnlyList<string>> SendAsync(string command, CancellationToken token)
+    private async Task<IReadOnlyList<string>> TalkAsync(string command, CancellationToken token)
     {
         using var client = new TcpClient();
         await client.ConnectAsync(IPAddress.Loopback, Port, token);
