@@ -52,6 +52,10 @@ public sealed class GatewayOptions
     /// <value>30 seconds by default.</value>
     public TimeSpan ShutdownTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>Gets or sets over how much of a stop the closing of connections is spread, so that not all clients reconnect at once.</summary>
+    /// <value>Zero by default: all are closed at once. Less than <see cref="ShutdownTimeout"/>.</value>
+    public TimeSpan DrainTime { get; set; }
+
     /// <summary>Gets the limits of messages, connections and channels.</summary>
     public GatewayLimits Limits { get; } = new();
 
@@ -96,6 +100,10 @@ internal sealed class GatewayOptionsValidator : IValidateOptions<GatewayOptions>
         if (options.ShutdownTimeout <= TimeSpan.Zero)
         {
             failures.Add("Fanfare:ShutdownTimeout must be positive.");
+        }
+        else if (options.DrainTime < TimeSpan.Zero || options.DrainTime >= options.ShutdownTimeout)
+        {
+            failures.Add("Fanfare:DrainTime must not be negative, and must be less than Fanfare:ShutdownTimeout.");
         }
 
         if (options.AccountId.Length != 12 || options.AccountId.AsSpan().ContainsAnyExceptInRange('0', '9'))

@@ -4,14 +4,19 @@ using Microsoft.Extensions.Options;
 namespace Fanfare.Gateway.Connections;
 
 /// <summary>Closes all WebSockets with 1001 when the host stops, and waits for them before the server is stopped.</summary>
-internal sealed class DrainService(LocalFanOut fanOut, IOptions<HostOptions> options, TimeProvider timeProvider) : IHostedLifecycleService
+/// <remarks>When the wait has ended, the interests of those that were closed have been withdrawn from the backplane.</remarks>
+internal sealed class DrainService(
+    LocalFanOut fanOut, IOptions<GatewayOptions> gatewayOptions, IOptions<HostOptions> options, TimeProvider timeProvider)
+    : IHostedLifecycleService
 {
     /// <inheritdoc/>
     public async Task StoppingAsync(CancellationToken cancellationToken)
     {
-        fanOut.Drain();
+        var drainTime = gatewayOptions.Value.DrainTime;
+        fanOut.Drain(drainTime);
         // What the connections don't use of the shutdown's time is left to the requests under way.
-        using var timeout = new CancellationTokenSource(options.Value.ShutdownTimeout * 0.8, timeProvider);
+        var answerTime = (options.Value.ShutdownTimeout - drainTime) * 0.8;
+        using var timeout = new CancellationTokenSource(drainTime + answerTime, timeProvider);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
         try
         {

@@ -55,6 +55,15 @@ internal sealed class RealtimeEndpoint(ApiDirectory apis, ConnectionServices ser
 
         var began = services.TimeProvider.GetTimestamp();
         var api = apis.Find(HostNames.WithoutPort(context.Request.Headers.Host));
+        if (services.FanOut.IsDraining)
+        {
+            // Rather than accepted and closed: Amplify tries a refused handshake again within a second, and a proxy can pass it to
+            // another gateway; a connection that was closed is missed for five seconds.
+            services.Metrics.Connects.Add(1, new("api", api.Model.Id), new("outcome", "server_error"));
+            await HttpReply.WriteErrorAsync(response, ProtocolError.Unavailable);
+            return;
+        }
+
         var request = ConnectRequest.Read(context.Request);
         var origin = new RequestOrigin(requestId.ToString(), context.Connection.RemoteIpAddress, context.Request.Headers);
         var rejection = request.Error ?? await AuthorizeAsync(api, request, origin, context.RequestAborted);

@@ -1,7 +1,6 @@
 using Fanfare.Gateway.Backplane;
 using Fanfare.Gateway.Channels;
 using Fanfare.Gateway.Observability;
-using Fanfare.Gateway.Protocol;
 using Microsoft.Extensions.Options;
 
 namespace Fanfare.Gateway.FanOut;
@@ -16,6 +15,9 @@ internal sealed class LocalFanOut : IDeliverySink, IDisposable
     private const int StripeCount = 64;
     private static readonly TimeSpan s_tickInterval = TimeSpan.FromSeconds(1);
 
+    // Finer than the tick: a step closes a tenth of a second's connections.
+    private static readonly TimeSpan s_drainInterval = TimeSpan.FromMilliseconds(100);
+
     private readonly Lock[] _stripes = new Lock[StripeCount];
     private readonly Shard[] _shards;
     private readonly GatewayLimits _limits;
@@ -27,6 +29,8 @@ internal sealed class LocalFanOut : IDeliverySink, IDisposable
     private int _nextShard = -1;
     private int _connectionCount;
     private InterestTable? _interests;
+    private ITimer? _drainStep;
+    private bool _isDraining;
 
     public LocalFanOut(IOptions<GatewayLimits> limits, GatewayMetrics metrics, TimeProvider timeProvider, ILogger<LocalFanOut> logger)
     {
@@ -138,12 +142,33 @@ internal sealed class LocalFanOut : IDeliverySink, IDisposable
     public ValueTask<bool> WaitForRoomAsync(CancellationToken cancellationToken) =>
         HasRoom ? new(true) : WaitForRoomSlowAsync(cancellationToken);
 
-    /// <summary>Closes all connections, and those that are still being accepted.</summary>
-    public void Drain()
+    /// <summary>Whether connections are being closed for good, and no more should come.</summary>
+    public bool IsDraining => Volatile.Read(ref _isDraining);
+
+    /// <summary>Closes all connections, and those that are still being accepted. Called once.</summary>
+    /// <param name="time">Over how long the closes are spread evenly; zero for all at once.</param>
+    public void Drain(TimeSpan time)
     {
-        foreach (var shard in _shards)
+        Volatile.Write(ref _isDraining, true);
+        var began = _timeProvider.GetTimestamp();
+        PostDrain();
+        if (time > TimeSpan.Zero)
         {
-            shard.Post(ShardCommand.Drain(CloseReason.Draining));
+            _drainStep = _timeProvider.CreateTimer(_ => PostDrain(), null, s_drainInterval, s_drainInterval);
+        }
+
+        void PostDrain()
+        {
+            var share = time > TimeSpan.Zero ? Math.Min(1, _timeProvider.GetElapsedTime(began) / time) : 1;
+            foreach (var shard in _shards)
+            {
+                shard.Post(ShardCommand.Drain(share));
+            }
+
+            if (share >= 1)
+            {
+                _drainStep?.Dispose();
+            }
         }
     }
 
@@ -169,7 +194,11 @@ internal sealed class LocalFanOut : IDeliverySink, IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _tick.Dispose();
+    public void Dispose()
+    {
+        _tick.Dispose();
+        _drainStep?.Dispose();
+    }
 
     /// <summary>Called by a shard after each round: lets publishers go on that were held back.</summary>
     internal void SignalRoom()

@@ -141,12 +141,24 @@ internal sealed partial class Shard
         }
     }
 
-    private void Drain(CloseReason reason)
+    private void Drain(double share)
     {
-        _isDraining = true;
-        for (var i = _outputCount - 1; i >= 0; i--)
+        if (!_isDraining)
         {
-            BeginClose(_outputs[i], reason, reason.GetCode(), lastMessage: default);
+            _isDraining = true;
+            _drainTotal = _outputCount;
+        }
+
+        var due = (int)(_drainTotal * share) - _drainClosed;
+        // From the end, where connections that have gone leave no gaps. Those that come while draining are closed when they open.
+        for (var i = _outputCount - 1; i >= 0 && due > 0; i--)
+        {
+            if (_outputs[i].State == OutputState.Open)
+            {
+                BeginClose(_outputs[i], CloseReason.Draining, CloseReason.Draining.GetCode(), lastMessage: default);
+                _drainClosed++;
+                due--;
+            }
         }
     }
 }

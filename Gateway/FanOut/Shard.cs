@@ -55,6 +55,8 @@ internal sealed partial class Shard : IThreadPoolWorkItem
     private long _appendedBytes;
     private long _pendingBytes;
     private bool _isDraining;
+    private int _drainTotal;
+    private int _drainClosed;
 
     public Shard(int index, LocalFanOut fanOut, GatewayLimits limits, GatewayMetrics metrics, TimeProvider timeProvider, ILogger logger)
     {
@@ -193,7 +195,7 @@ internal sealed partial class Shard : IThreadPoolWorkItem
                 Tick();
                 break;
             case ShardCommandKind.Drain:
-                Drain(command.Reason);
+                Drain(command.Share);
                 break;
             default:
                 throw new UnreachableException();

@@ -47,6 +47,9 @@ internal readonly struct ShardCommand
     /// <summary>Whether the sent close frame is the end, for <see cref="ShardCommandKind.Close"/>.</summary>
     public bool IsPeerDone { get; private init; }
 
+    /// <summary>Which part of all connections should be closed by now, from 0 to 1, for <see cref="ShardCommandKind.Drain"/>.</summary>
+    public double Share { get; private init; }
+
     /// <summary>The connection's subscriptions, for <see cref="ShardCommandKind.End"/>.</summary>
     public IReadOnlyList<Subscription>? Subscriptions { get; private init; }
 
@@ -78,5 +81,5 @@ internal readonly struct ShardCommand
     public static ShardCommand End(ConnectionOutput output, IReadOnlyList<Subscription> subscriptions) =>
         new(ShardCommandKind.End, output) { Subscriptions = subscriptions };
 
-    public static ShardCommand Drain(CloseReason reason) => new(ShardCommandKind.Drain, null) { Reason = reason };
+    public static ShardCommand Drain(double share) => new(ShardCommandKind.Drain, null) { Share = share };
 }

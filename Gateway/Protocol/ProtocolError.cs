@@ -33,7 +33,7 @@ internal sealed class ProtocolError
     public static readonly ProtocolError SubscriptionFailed =
         new("SubscriptionProcessingError", "There was an error processing the operation", 500);
 
-    /// <summary>A publish while what joins the gateways cannot be reached.</summary>
+    /// <summary>A publish while what joins the gateways cannot be reached; a connect while the gateway drains.</summary>
     public static readonly ProtocolError Unavailable =
         new("ServiceUnavailableException", "The service is temporarily unavailable, try again", 503);
 

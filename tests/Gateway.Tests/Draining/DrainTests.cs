@@ -1,6 +1,8 @@
 using System.Net;
 using System.Text;
+using Fanfare.Gateway.FanOut;
 using Fanfare.Gateway.Tests.TestKit;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Fanfare.Gateway.Tests.Draining;
 
@@ -70,14 +72,87 @@ public sealed class DrainTests : IDisposable
 
         Assert.Equal(503, await gateway.GetStatusAsync("/health"));
         Assert.Equal(200, await gateway.GetStatusAsync("/alive"));
-        await using (var late = await gateway.ConnectAsync())
+        await using (var late = await RawWebSocket.OpenAsync(gateway.EndPoint, Handshake.WithKey()))
         {
-            await late.AssertClosedAsync(1001);
+            Assert.Equal(503, late.Response.Status);
+            Assert.Equal("ServiceUnavailableException", late.Response.Header("x-amzn-errortype"));
         }
 
         await silent.SendBytesAsync(WireFrame.EncodeClose(1001));
         await silent.Connection.ReadToEndAsync();
         await AssertEndedAsync(gateway.Run);
+    }
+
+    [Fact]
+    public async Task Closes_are_spread_over_the_drain_time_and_those_still_open_are_served()
+    {
+        const int Sockets = 40, Seconds = 10;
+        var clock = new ManualTimeProvider();
+        await using var gateway = await GatewayServer.StartAsync(clock, $"--Fanfare:DrainTime=00:00:{Seconds}");
+        var (closed, delivered) = (0, 0);
+        var clients = new List<Task>();
+        for (var i = 0; i < Sockets; i++)
+        {
+            var socket = await gateway.ConnectAsync();
+            await socket.SubscribeAsync("s", "/default/drain");
+            clients.Add(ServeAsync(socket));
+        }
+
+        async Task ServeAsync(RawWebSocket socket)
+        {
+            await using var end = socket;
+            while (await socket.NextFrameAsync("an event or the close", TimeSpan.FromMinutes(1)) is { } frame)
+            {
+                if (frame.Opcode == Opcode.Close)
+                {
+                    Assert.Equal(1001, frame.CloseCode);
+                    Interlocked.Increment(ref closed);
+                    await socket.SendBytesAsync(WireFrame.EncodeClose(1001));
+                    await socket.Connection.ReadToEndAsync();
+                    return;
+                }
+
+                Interlocked.Increment(ref delivered);
+            }
+        }
+
+        var fanOut = gateway.Services.GetRequiredService<LocalFanOut>();
+        var stop = gateway.StopAsync();
+        await WaitAsync(() => fanOut.IsDraining, "the begin of the drain");
+        var expected = 0;
+        for (var second = 1; second <= Seconds; second++)
+        {
+            var open = Sockets - (Sockets / Seconds * (second - 1));
+            Assert.Equal(200, (await HttpPublisher.PostAsync(gateway, Messages.HttpBody("/default/drain", "1"))).Status);
+            expected += open;
+            await WaitAsync(() => Volatile.Read(ref delivered) == expected, $"{open} deliveries in second {second}, {expected} in all");
+            clock.Advance(TimeSpan.FromSeconds(1));
+            await WaitAsync(() => Volatile.Read(ref closed) == Sockets / Seconds * second, $"the closes of second {second}");
+        }
+
+        await Deadline.WaitAsync(Task.WhenAll(clients), "the end of the clients");
+        await stop;
+        Assert.Equal(0, fanOut.Interests.Count);
+    }
+
+    [Fact]
+    public async Task A_drain_that_takes_time_ends_with_it()
+    {
+        await using var gateway = await StartAsync("--Fanfare:DrainTime=00:00:02", "--Fanfare:ShutdownTimeout=00:00:20");
+        var sockets = new List<RawWebSocket>();
+        for (var i = 0; i < 10; i++)
+        {
+            sockets.Add(await gateway.ConnectAsync());
+        }
+
+        await gateway.Run.SignalAsync("TERM");
+
+        await Task.WhenAll(sockets.Select(async socket =>
+        {
+            await socket.AssertClosedAsync(1001);
+            await socket.DisposeAsync();
+        }));
+        await AssertEndedAsync(gateway.Run, TimeSpan.FromSeconds(10));
     }
 
     [Fact]
@@ -171,6 +246,17 @@ public sealed class DrainTests : IDisposable
         Assert.Equal(200, (await publisher.ReadHeadAsync("the answer to the publish")).Status);
         await AssertEndedAsync(gateway.Run);
     }
+
+    private static Task WaitAsync(Func<bool> condition, string missing) => Deadline.WaitAsync(
+        async token =>
+        {
+            while (!condition())
+            {
+                token.ThrowIfCancellationRequested();
+                await Task.Yield();
+            }
+        },
+        missing);
 
     private static async Task<int> ReadCloseCodeAsync(RawWebSocket socket)
     {

@@ -24,6 +24,8 @@ public sealed class RefusedStartTests : IDisposable
         { ["--Fanfare:Limits:KeepAliveInterval=soon"], 1, ["Fanfare:Limits:KeepAliveInterval", "soon"] },
         { ["--Fanfare:ShutdownTimeout=soon"], 1, ["Fanfare:ShutdownTimeout"] },
         { ["--Fanfare:ShutdownTimeout=00:00:00"], 1, ["Fanfare:ShutdownTimeout"] },
+        { ["--Fanfare:DrainTime=00:00:30"], 1, ["Fanfare:DrainTime", "Fanfare:ShutdownTimeout"] },
+        { ["--Fanfare:DrainTime=-00:00:01"], 1, ["Fanfare:DrainTime"] },
         { ["--backplane", "pigeon"], 1, ["Fanfare:Backplane", "--backplane"] },
         { ["--backplane", "redis"], 1, ["ConnectionStrings:redis"] },
         { ["--backplane", "redis", "--ConnectionStrings:redis=localhost,colour=red"], 1, ["ConnectionStrings:redis"] },
