@@ -224,8 +224,18 @@ public sealed class RedisFailureTests
             await WaitForHealthAsync(fleet[0], 503);
         }
 
+        // Health turns a moment before the log says why.
+        await Deadline.WaitAsync(
+            async token =>
+            {
+                while (!fleet[0].Log.Lines.Any(line => line.Level == LogLevel.Warning && line.Text.Contains("Redis", StringComparison.Ordinal)))
+                {
+                    token.ThrowIfCancellationRequested();
+                    await Task.Yield();
+                }
+            },
+            "a warning");
         Assert.DoesNotContain(fleet[0].Log.Entries, line => (line.Text + line.Values).Contains("horse", StringComparison.Ordinal));
-        Assert.Contains(fleet[0].Log.Lines, line => line.Level == LogLevel.Warning && line.Text.Contains("Redis", StringComparison.Ordinal));
     }
 
     [Theory]
