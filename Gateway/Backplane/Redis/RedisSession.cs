@@ -137,14 +137,16 @@ internal sealed class RedisSession : IDisposable
 
     /// <summary>Publishes to itself and returns when that has come back: both connections work, and all before it has arrived.</summary>
     /// <exception cref="TimeoutException">It has not come back.</exception>
+    /// <exception cref="RedisServerException">Redis refuses it.</exception>
     /// <exception cref="OperationCanceledException">The session has ended.</exception>
     public async Task ProbeAsync(TimeSpan timeout)
     {
         var number = Interlocked.Increment(ref _probesSent);
         var probe = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         Volatile.Write(ref _probe, probe);
-        var sent = _publishing.ExecuteAsync("PUBLISH", _probeName, number);
-        await Task.WhenAll(sent, probe.Task).WaitAsync(timeout, _timeProvider, Ended).ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        await _publishing.ExecuteAsync("PUBLISH", _probeName, number).WaitAsync(timeout, _timeProvider, Ended)
+            .ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        await probe.Task.WaitAsync(timeout, _timeProvider, Ended);
     }
 
     /// <summary>Ends the session; the first reason counts.</summary>
