@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -23,11 +23,11 @@ const credential = /da2-[a-z0-9]{26}|header-[A-Za-z0-9_-]{16,}|eyJ[A-Za-z0-9_-]{
 const stackTrace = /^\s+at \S.*\(.*\)|Unhandled exception|--- End of (inner exception )?stack trace/;
 
 // The start banner shows the gateway's own key, and examples that hold it.
-const withoutOwnKey = (line) =>
+const withoutKey = (key, line) =>
   line
     .replace(/header-([A-Za-z0-9_-]+)/g, (whole, encoded) =>
-      Buffer.from(encoded, 'base64url').includes(`"x-api-key":"${apiKey}"`) ? '' : whole)
-    .replaceAll(apiKey, '');
+      Buffer.from(encoded, 'base64url').includes(`"x-api-key":"${key}"`) ? '' : whole)
+    .replaceAll(key, '');
 
 const running = new Set();
 process.on('exit', () => {
@@ -41,6 +41,7 @@ export class Gateway {
   #process;
   #exited;
   #dataDirectory;
+  #key;
   #secrets = [];
   #bannerLength = Infinity;
 
@@ -53,13 +54,14 @@ export class Gateway {
    * @param {string[]} [options.args] More arguments.
    * @param {string[]} [options.secrets] Texts that it must never print, besides keys, tokens and signatures.
    * @param {string} [options.cwd] The folder to start it in, where it finds an `appsettings.json`.
+   * @param {object} [options.identity] What its data folder holds already; the gateway then keeps the key in it.
    * @param {boolean} [options.hasExample] Whether a namespace is open to API keys, so that it prints an example for one.
    */
-  static async start({ tls, host = '127.0.0.1', port = 0, args = [], secrets = [], cwd, hasExample = true } = {}) {
+  static async start({ tls, host = '127.0.0.1', port = 0, args = [], secrets = [], cwd, identity, hasExample = true } = {}) {
     const gateway = new Gateway();
     gateway.#secrets = secrets;
     try {
-      await gateway.#start(tls, `http://${host}:${port}`, args, { cwd, hasExample });
+      await gateway.#start(tls, `http://${host}:${port}`, args, { cwd, identity, hasExample });
       return gateway;
     } catch (error) {
       gateway.remove();
@@ -68,9 +70,11 @@ export class Gateway {
     }
   }
 
-  async #start(tls, address, args, { cwd, hasExample }) {
+  async #start(tls, address, args, { cwd, identity, hasExample }) {
     assert.ok(existsSync(program), `There is no ${program}: build the gateway first (dotnet build Gateway -c Release).`);
     this.#dataDirectory = mkdtempSync(join(tmpdir(), 'fanfare-clients-'));
+    if (identity) writeFileSync(join(this.#dataDirectory, 'identity.json'), JSON.stringify(identity));
+    this.#key = identity?.apiKey ?? apiKey;
     const addresses = tls
       ? [
           `--Kestrel:Endpoints:Http:Url=${address}`,
@@ -81,7 +85,7 @@ export class Gateway {
       : ['--urls', address];
     this.#process = spawn(
       'dotnet',
-      [program, ...addresses, '--api-key', apiKey, '--data', this.#dataDirectory, ...args],
+      [program, ...addresses, ...(identity ? [] : ['--api-key', apiKey]), '--data', this.#dataDirectory, ...args],
       { cwd, stdio: ['ignore', 'pipe', 'pipe'] },
     );
     running.add(this);
@@ -107,8 +111,8 @@ export class Gateway {
     this.secureUrl = addresses.find((address) => address.startsWith('https:'));
     this.port = Number(new URL(this.url).port);
     await (hasExample
-      ? this.lines.until('the example with curl', () => this.command('curl')?.includes(apiKey), { deadline: 10_000 })
-      : this.lines.until('the key', (line) => line.includes('API key') && line.includes(apiKey), { deadline: 10_000 }));
+      ? this.lines.until('the example with curl', () => this.command('curl')?.includes(this.#key), { deadline: 10_000 })
+      : this.lines.until('the key', (line) => line.includes('API key') && line.includes(this.#key), { deadline: 10_000 }));
     const health = await fetch(`${this.url}/health`, { signal: AbortSignal.timeout(10_000) });
     assert.equal(health.status, 200, 'The gateway says that it listens, but is not healthy.');
   }
@@ -153,7 +157,7 @@ export class Gateway {
     const lines = this.lines.entries;
     const leaks = lines.filter(
       (line, index) =>
-        credential.test(index < this.#bannerLength ? withoutOwnKey(line) : line) || this.#secrets.some((secret) => line.includes(secret)),
+        credential.test(index < this.#bannerLength ? withoutKey(this.#key, line) : line) || this.#secrets.some((secret) => line.includes(secret)),
     );
     assert.deepEqual(leaks, [], 'The gateway printed credentials.');
     const first = lines.findIndex((line) => stackTrace.test(line));
