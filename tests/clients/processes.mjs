@@ -1,6 +1,6 @@
 // Helper processes of a test: started, watched through what they print, and gone when the test process is.
 
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { Journal, within } from './waiting.mjs';
@@ -37,6 +37,10 @@ export class Helper {
       createInterface({ input: stream }).on('line', (line) => this.lines.push(line));
   }
 
+  get pid() {
+    return this.#child.pid;
+  }
+
   /** How the process ended: its exit code, or the signal that ended it. */
   ended(deadline = 30_000) {
     return within(deadline, `the end of ${this.lines.name}`, this.#ended);
@@ -49,6 +53,12 @@ export class Helper {
     });
     ended.catch(() => {});
     return Promise.race([this.lines.until(text, (line) => line.includes(text), { deadline }), ended]);
+  }
+
+  /** Asks the process to end, as a service manager would; returns how it ended. */
+  terminate(deadline) {
+    this.#child.kill('SIGTERM');
+    return this.ended(deadline);
   }
 
   async stop() {
@@ -67,3 +77,24 @@ export function findFreePort(host = '127.0.0.1') {
     });
   });
 }
+
+/** The first of several ports in a row that are free now. */
+export async function findFreePorts(count) {
+  for (;;) {
+    const first = await findFreePort();
+    if (first + count < 65536 && (await Promise.all(range(first, count).map(isFree))).every(Boolean)) return first;
+  }
+}
+
+const range = (first, count) => Array.from({ length: count }, (_, index) => first + index);
+
+/** Whether nothing listens on a port of this machine. */
+export function isFree(port) {
+  return new Promise((resolve) => {
+    const server = createServer().once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
+}
+
+/** Whether a command is there to be run. */
+export const isInstalled = (command) => spawnSync('sh', ['-c', `command -v ${command}`]).status === 0;
