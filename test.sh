@@ -62,6 +62,10 @@ install_debian_packages redis-server
 [ -z "$had_redis" ] && command -v redis-server >/dev/null && stop_debian_service redis-server
 
 install_debian_packages curl openssl chromium python3-websocket python3-botocore
+# By command, and each by itself: these are often installed from elsewhere, and Debian's package would then be in the way.
+command -v redis-server >/dev/null || command -v valkey-server >/dev/null || install_debian_packages redis-server
+command -v kubectl >/dev/null || install_debian_packages kubernetes-client
+command -v shellcheck >/dev/null || install_debian_packages shellcheck
 
 say 'Building'
 if ! dotnet build Gateway.slnf -c Release -nologo -v quiet; then

@@ -118,7 +118,9 @@ for (const { backplane, nodes, skip } of modes) {
 }
 
 test('A local cluster reports a node that dies, and kills one that does not end', { skip: withoutRedis, timeout: 180_000 }, async (t) => {
-  const cluster = await LocalCluster.start(t, '--backplane', 'redis');
+  const key = 'da2-localclusterlocalclusterl1';
+  const cluster = await LocalCluster.start(t, '--backplane', 'redis', '--', '--api-key', key);
+  assert.equal(cluster.key, key, 'what follows -- is for the gateways');
   process.kill(cluster.pids['gateway-2'], 'SIGKILL');
   await cluster.process.printed('gateway-2 ended (exit code 137)');
   assert.equal((await fetch(`${cluster.url(1)}/health`)).status, 200);

@@ -187,5 +187,11 @@ test('A silo and two gateways start from what the manifests set', { skip: whyNot
 
   const { apiKey } = JSON.parse(readFileSync(join(root, 'deploy/kubernetes/trial/identity.json'), 'utf8'));
   await assertCarriesEvents(`http://localhost:${ports + 3}`, `http://localhost:${ports + 4}`, apiKey);
+
+  // The command of the docs, through the port that they forward.
+  const page = readFileSync(join(root, 'docs/kubernetes.md'), 'utf8');
+  const [command] = page.match(/^curl .*$/m);
+  const { stdout } = spawnSync('sh', ['-c', `${command.replace('localhost:8080', `localhost:${ports + 3}`)} -s --max-time 20`], { encoding: 'utf8' });
+  assert.equal(JSON.parse(stdout).failed.length, 0);
   for (const node of [...gateways, silo]) assert.equal(await node.terminate(90_000), 0);
 });
