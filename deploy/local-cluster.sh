@@ -78,7 +78,12 @@ project=Broker
 program=$root/$project/bin/Release/net10.0/Fanfare.$project.dll
 if [ "$build" -eq 1 ]; then
   echo "Building $project…"
-  dotnet build "$root/$project" -c Release -nologo -v quiet -clp:ErrorsOnly || fail "$project does not build."
+  if ! output=$(dotnet build "$root/$project" -c Release -nologo -v quiet 2>&1); then
+    printf '%s\n' "$output" >&2
+    hint=''
+    [ "$backplane" = orleans ] && hint=' Where it is the packages of Orleans that are missing, "--backplane redis" does without.'
+    fail "$project does not build.$hint"
+  fi
 fi
 [ -f "$program" ] || fail "There is no $program. Run without --no-build."
 
