@@ -23,6 +23,7 @@ internal sealed partial class GatewayLease : IHostedService, IDisposable
     private readonly BrokerClusterOptions _options;
     private readonly BrokerMetrics _metrics;
     private readonly TimeProvider _timeProvider;
+    private readonly IHostApplicationLifetime _lifetime;
     private readonly ILogger<GatewayLease> _logger;
     private readonly GatewayInbox[] _inboxes;
     private readonly ConcurrentDictionary<string, long> _interests = new(StringComparer.Ordinal);
@@ -36,8 +37,9 @@ internal sealed partial class GatewayLease : IHostedService, IDisposable
 
     public GatewayLease(
         IGrainFactory grains, IDeliverySink sink, BrokerMetrics metrics, IOptions<BrokerOptions> options, TimeProvider timeProvider,
-        ILogger<GatewayLease> logger, ILogger<GatewayInbox> inboxLogger)
+        IHostApplicationLifetime lifetime, ILogger<GatewayLease> logger, ILogger<GatewayInbox> inboxLogger)
     {
+        _lifetime = lifetime;
         (_grains, _options, _metrics, _timeProvider, _logger) = (grains, options.Value.Cluster, metrics, timeProvider, logger);
         // Deliveries of one observer are carried out one after the other, so there is one for each core.
         _inboxes = new GatewayInbox[Environment.ProcessorCount];
@@ -114,6 +116,12 @@ internal sealed partial class GatewayLease : IHostedService, IDisposable
     public async Task RemoveInterestAsync(PatternKey pattern, CancellationToken cancellationToken)
     {
         _interests.TryRemove(pattern.Value, out _);
+        if (_lifetime.ApplicationStopping.IsCancellationRequested)
+        {
+            // All interests end with the lease, which is given up once the last connection is closed.
+            return;
+        }
+
         var change = new InterestChange(GatewayId, Interlocked.Increment(ref _lastChangeNumber), IsInterested: false);
         try
         {

@@ -99,6 +99,7 @@ internal sealed class GatewayRegistry(IGrainFactory grains, SiloBroadcast silos)
     private Task RefreshOnceAsync(Task previous) => Task.Run(async () =>
     {
         await previous.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await silos.EnsureKnownAsync();
         var registrations = await grains.GetGrain<IGatewayRegistryGrain>(0).GetAllAsync(silos.MembershipVersion);
         lock (_lock)
         {

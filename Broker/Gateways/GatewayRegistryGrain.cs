@@ -37,15 +37,15 @@ internal sealed partial class GatewayRegistryGrain : Grain, IGatewayRegistryGrai
         (_storage, _silos, _timeProvider, _logger) = (storage, silos, timeProvider, logger);
 
     /// <inheritdoc/>
-    public override async Task OnActivateAsync(CancellationToken cancellationToken)
+    public override Task OnActivateAsync(CancellationToken cancellationToken)
     {
         foreach (var (id, registration) in _storage.State.Gateways)
         {
             _leases[id] = new Lease(registration, _storage.State.LeaseTimes[id], _timeProvider.GetTimestamp());
         }
 
-        await _silos.RefreshAsync();
         this.RegisterGrainTimer(ExpireAsync, new GrainTimerCreationOptions(s_checkInterval, s_checkInterval) { Interleave = true });
+        return Task.CompletedTask;
     }
 
     /// <inheritdoc/>

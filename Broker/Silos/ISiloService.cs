@@ -11,6 +11,10 @@ public interface ISiloService : IGrainService
     [ResponseTimeout(Timing.ShortCall)]
     Task UpdateWildcardAsync(string wildcard, WildcardInterest interest);
 
+    /// <summary>A silo has joined; returns when this one knows the membership that it is in.</summary>
+    [ResponseTimeout(Timing.ShortCall)]
+    Task EnsureMembershipAsync(long membershipVersion);
+
     /// <summary>A gateway came or went; returns when the silo knows all there are.</summary>
     [ResponseTimeout(Timing.ShortCall)]
     Task UpdateGatewaysAsync();

@@ -4,15 +4,15 @@ namespace Fanfare.Broker.Silos;
 
 /// <summary>Tells all silos of a change, and returns when each of them acts on it or is dead.</summary>
 /// <remarks>
-/// A silo that joins at the same time is not missed: before it caches anything it asks for it, with the version of the membership
-/// that it is in, and the answer waits until the asked silo has that membership too (<see cref="EnsureKnowsAsync"/>).
+/// A silo that joins at the same time is not missed: before it caches anything it makes itself known to all others
+/// (<see cref="EnsureKnownAsync"/>), and what it asks a grain for waits until that grain's silo has the same membership
+/// (<see cref="EnsureKnowsAsync"/>), which covers those that join together.
 /// </remarks>
 internal sealed class SiloBroadcast(IServiceProvider services, IClusterMembershipService membership, TimeProvider timeProvider)
     : GrainServiceClient<ISiloService>(services)
 {
-    private readonly Lock _refreshLock = new();
-    private Task _refresh = Task.CompletedTask;
-    private Task? _nextRefresh;
+    private readonly Lock _lock = new();
+    private Task? _announcement;
 
     /// <summary>The version of the membership that this silo knows.</summary>
     public long MembershipVersion => membership.CurrentSnapshot.Version.Value;
@@ -21,19 +21,18 @@ internal sealed class SiloBroadcast(IServiceProvider services, IClusterMembershi
     public ValueTask EnsureKnowsAsync(long membershipVersion) =>
         membership.CurrentSnapshot.Version.Value >= membershipVersion ? default : membership.Refresh(new MembershipVersion(membershipVersion));
 
-    /// <summary>Returns when this silo has looked at the membership anew: an activation may follow one that knew more.</summary>
-    /// <remarks>Those who ask while others are answered share the next look.</remarks>
-    public Task RefreshAsync()
+    /// <summary>Returns when all other silos know that this one is there; asked before anything is cached, it waits once.</summary>
+    /// <remarks>So a grain that is activated anew, wherever it is, tells this silo of changes too.</remarks>
+    public Task EnsureKnownAsync()
     {
-        lock (_refreshLock)
+        lock (_lock)
         {
-            if (_nextRefresh is null)
+            if (_announcement is null or { IsFaulted: true })
             {
-                _nextRefresh = RefreshAfterAsync(_refresh);
-                _refresh = _nextRefresh;
+                _announcement = Task.Run(AnnounceAsync);
             }
 
-            return _nextRefresh;
+            return _announcement;
         }
     }
 
@@ -53,16 +52,12 @@ internal sealed class SiloBroadcast(IServiceProvider services, IClusterMembershi
         return Task.WhenAll(calls);
     }
 
-    private Task RefreshAfterAsync(Task previous) => Task.Run(async () =>
+    private async Task AnnounceAsync()
     {
-        await previous.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        lock (_refreshLock)
-        {
-            _nextRefresh = null;
-        }
-
         await membership.Refresh();
-    });
+        var version = MembershipVersion;
+        await TellAllAsync(silo => silo.EnsureMembershipAsync(version));
+    }
 
     // One that still joins has no channels; one that stops may have some to the end.
     private static bool IsServing(SiloStatus status) => status is SiloStatus.Active or SiloStatus.ShuttingDown or SiloStatus.Stopping;

@@ -122,6 +122,7 @@ internal sealed class InterestCache(IGrainFactory grains, GatewayRegistry gatewa
     private Task FillAsync(CachedWildcard cached, Task previous) => Task.Run(async () =>
     {
         await previous.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await silos.EnsureKnownAsync();
         await ApplyAsync(cached, await grains.GetGrain<IWildcardGrain>(cached.Wildcard).GetAsync(silos.MembershipVersion));
     });
 

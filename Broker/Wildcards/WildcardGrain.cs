@@ -25,8 +25,6 @@ internal sealed class WildcardGrain : Grain, IWildcardGrain
     public override async Task OnActivateAsync(CancellationToken cancellationToken)
     {
         _interest.Load();
-        // An activation before this one may have answered silos that this silo has not heard of yet.
-        await _silos.RefreshAsync();
         var alive = await _gateways.FindAsync(_interest.Gateways);
         // Stored with the next change, or at the end.
         _interest.Prune(gateway => !alive.Any(handle => handle.Id == gateway));

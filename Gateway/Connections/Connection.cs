@@ -14,6 +14,9 @@ namespace Fanfare.Gateway.Connections;
 /// </remarks>
 internal sealed partial class Connection
 {
+    // Of a connection that ends; a drain ends thousands at a time.
+    private const int ReleasesAtOnce = 32;
+
     // After a violation the client's remaining bytes are read and dropped for this long: closing a socket that has unread bytes
     // resets it, and the reset can destroy the close frame on its way.
     private static readonly TimeSpan s_discardTime = TimeSpan.FromSeconds(1);
@@ -90,10 +93,24 @@ internal sealed partial class Connection
         _messages.Release();
         IReadOnlyList<Subscription> subscriptions = _subscriptions ?? [];
         _output.End(subscriptions);
+        // Side by side, since each may be a call of the backplane, but not without bound.
+        var releases = new List<Task>();
         foreach (var subscription in subscriptions)
         {
-            await ReleaseInterestAsync(subscription);
+            var release = ReleaseInterestAsync(subscription);
+            if (!release.IsCompletedSuccessfully)
+            {
+                releases.Add(release.AsTask());
+            }
+
+            if (releases.Count == ReleasesAtOnce)
+            {
+                await Task.WhenAll(releases);
+                releases.Clear();
+            }
         }
+
+        await Task.WhenAll(releases);
     }
 
     private ITimer? StartRejectionTimer() => _rejection is null

@@ -17,9 +17,9 @@ public sealed class ChannelGrainTests(GrainCluster cluster) : IClassFixture<Grai
         var gateway = await cluster.AddGatewayAsync();
         var channel = await SubscribeAsync("a", gateway);
 
-        Assert.Equal(PublishOutcome.Accepted, await channel.PublishAsync(Batch(1, "one")));
-        Assert.Equal(PublishOutcome.Accepted, await channel.PublishAsync(Batch(1, "one")));
-        Assert.Equal(PublishOutcome.Accepted, await channel.PublishAsync(Batch(2, "two")));
+        Assert.Equal(PublishOutcome.Accepted, await PublishAsync(channel, Batch(1, "one")));
+        Assert.Equal(PublishOutcome.Accepted, await PublishAsync(channel, Batch(1, "one")));
+        Assert.Equal(PublishOutcome.Accepted, await PublishAsync(channel, Batch(2, "two")));
 
         Assert.Equal("one", await gateway.NextAsync());
         Assert.Equal("two", await gateway.NextAsync());
@@ -38,8 +38,8 @@ public sealed class ChannelGrainTests(GrainCluster cluster) : IClassFixture<Grai
             return DeliveryReceipt.Received;
         };
 
-        var first = channel.PublishAsync(Batch(1, "one"));
-        var second = channel.PublishAsync(Batch(1, "one"));
+        var first = PublishAsync(channel, Batch(1, "one"));
+        var second = PublishAsync(channel, Batch(1, "one"));
         Assert.False(first.IsCompleted || second.IsCompleted);
         release.SetResult();
 
@@ -60,8 +60,8 @@ public sealed class ChannelGrainTests(GrainCluster cluster) : IClassFixture<Grai
         b.Position = new ChannelPosition { Sequence = 1, Batches = [new(_publisher, 1)], Unstable = [one] };
 
         var other = Guid.NewGuid();
-        Assert.Equal(PublishOutcome.Accepted, await channel.PublishAsync(FakeGateway.Batch(other, 1, "three")));
-        Assert.Equal(PublishOutcome.Accepted, await channel.PublishAsync(Batch(2, "two")));
+        Assert.Equal(PublishOutcome.Accepted, await PublishAsync(channel, FakeGateway.Batch(other, 1, "three")));
+        Assert.Equal(PublishOutcome.Accepted, await PublishAsync(channel, Batch(2, "two")));
 
         Assert.Equal("three", await a.NextAsync());
         Assert.Equal("two", await b.NextAsync());
@@ -75,13 +75,13 @@ public sealed class ChannelGrainTests(GrainCluster cluster) : IClassFixture<Grai
     {
         var gateway = await cluster.AddGatewayAsync();
         var channel = await SubscribeAsync("a", gateway);
-        await channel.PublishAsync(Batch(1, "one"));
+        await PublishAsync(channel, Batch(1, "one"));
         gateway.Position = new ChannelPosition { Sequence = 1, Batches = [new(_publisher, 1)], Unstable = [] };
 
         await cluster.Cluster.DeactivateAsync(channel);
         // Its answer was lost with the activation.
-        await channel.PublishAsync(Batch(1, "one"));
-        await channel.PublishAsync(Batch(2, "two"));
+        await PublishAsync(channel, Batch(1, "one"));
+        await PublishAsync(channel, Batch(2, "two"));
 
         var (first, second) = (await gateway.NextDeliveryAsync(), await gateway.NextDeliveryAsync());
         Assert.Equal(("one", "two"), (FakeGateway.Read(first.Batch), FakeGateway.Read(second.Batch)));
@@ -99,9 +99,9 @@ public sealed class ChannelGrainTests(GrainCluster cluster) : IClassFixture<Grai
         var refusals = 0;
         gateway.Receipt = _ => refusals++ == 0 ? DeliveryReceipt.Superseded : DeliveryReceipt.Received;
 
-        Assert.Equal(PublishOutcome.Retry, await channel.PublishAsync(Batch(1, "one")));
+        Assert.Equal(PublishOutcome.Retry, await PublishAsync(channel, Batch(1, "one")));
         await cluster.Cluster.WaitForDeactivationAsync(channel);
-        Assert.Equal(PublishOutcome.Accepted, await channel.PublishAsync(Batch(1, "one")));
+        Assert.Equal(PublishOutcome.Accepted, await PublishAsync(channel, Batch(1, "one")));
 
         Assert.Equal("one", await gateway.NextAsync());
         gateway.AssertNothingElse();
@@ -112,11 +112,11 @@ public sealed class ChannelGrainTests(GrainCluster cluster) : IClassFixture<Grai
     {
         var gateway = await cluster.AddGatewayAsync();
         var channel = await SubscribeAsync("a", gateway);
-        await channel.PublishAsync(Batch(1, "one"));
+        await PublishAsync(channel, Batch(1, "one"));
         var refusals = 0;
         gateway.Receipt = _ => refusals++ == 0 ? DeliveryReceipt.Unknown : DeliveryReceipt.Received;
 
-        Assert.Equal(PublishOutcome.Accepted, await channel.PublishAsync(Batch(2, "two")));
+        Assert.Equal(PublishOutcome.Accepted, await PublishAsync(channel, Batch(2, "two")));
 
         Assert.Equal("one", await gateway.NextAsync());
         var second = await gateway.NextDeliveryAsync();
@@ -136,7 +136,7 @@ public sealed class ChannelGrainTests(GrainCluster cluster) : IClassFixture<Grai
         var began = TimeProvider.System.GetTimestamp();
         for (var i = 2; i <= 20; i++)
         {
-            Assert.Equal(PublishOutcome.Accepted, await channel.PublishAsync(Batch(i, $"{i}")));
+            Assert.Equal(PublishOutcome.Accepted, await PublishAsync(channel, Batch(i, $"{i}")));
         }
 
         // Twenty time-outs would take half a minute.
@@ -153,7 +153,7 @@ public sealed class ChannelGrainTests(GrainCluster cluster) : IClassFixture<Grai
     {
         var (gone, other) = (await cluster.AddGatewayAsync(TimeSpan.FromSeconds(3)), await cluster.AddGatewayAsync());
         var channel = await SubscribeAsync("a", gone, other);
-        await channel.PublishAsync(Batch(1, "one"));
+        await PublishAsync(channel, Batch(1, "one"));
         Assert.Equal("one", await gone.NextAsync());
 
         var registry = cluster.Client.GetGrain<IGatewayRegistryGrain>(0);
@@ -176,7 +176,7 @@ public sealed class ChannelGrainTests(GrainCluster cluster) : IClassFixture<Grai
                     token.ThrowIfCancellationRequested();
                     var before = gone.Beginnings.Count;
                     await cluster.Cluster.DeactivateAsync(channel);
-                    await channel.PublishAsync(Batch(number, $"{number}"));
+                    await PublishAsync(channel, Batch(number, $"{number}"));
                     if (gone.Beginnings.Count == before)
                     {
                         return;
@@ -200,7 +200,7 @@ public sealed class ChannelGrainTests(GrainCluster cluster) : IClassFixture<Grai
             await wildcard.ChangeInterestAsync(change);
         }
 
-        await channel.PublishAsync(Batch(1, "one"));
+        await PublishAsync(channel, Batch(1, "one"));
         gateway.AssertNothingElse();
         Assert.Empty(gateway.Beginnings);
     }
@@ -215,7 +215,7 @@ public sealed class ChannelGrainTests(GrainCluster cluster) : IClassFixture<Grai
 
         await cluster.Cluster.DeactivateAsync(channel);
         await cluster.Cluster.DeactivateAsync(wildcard);
-        await channel.PublishAsync(Batch(1, "one"));
+        await PublishAsync(channel, Batch(1, "one"));
 
         Assert.Equal("one", await exact.NextAsync());
         Assert.Equal("one", await wild.NextAsync());
@@ -229,7 +229,7 @@ public sealed class ChannelGrainTests(GrainCluster cluster) : IClassFixture<Grai
         var channels = Enumerable.Range(0, Channels)
             .Select(index => cluster.Client.GetGrain<IChannelGrain>($"{_prefix}deep/{index}"))
             .ToList();
-        await Task.WhenAll(channels.Select(channel => channel.PublishAsync(Batch(1, "before"))));
+        await Task.WhenAll(channels.Select(channel => PublishAsync(channel, Batch(1, "before"))));
 
         var wildcard = cluster.Client.GetGrain<IWildcardGrain>(_prefix);
         for (var round = 0; round < 5; round++)
@@ -260,7 +260,7 @@ public sealed class ChannelGrainTests(GrainCluster cluster) : IClassFixture<Grai
             await cluster.Client.GetGrain<IWildcardGrain>(prefix).ChangeInterestAsync(gateway.Change(true));
         }
 
-        await channel.PublishAsync(Batch(1, "one"));
+        await PublishAsync(channel, Batch(1, "one"));
 
         Assert.Equal("one", await gateway.NextAsync());
         gateway.AssertNothingElse();
