@@ -9,6 +9,7 @@ internal static class Program
     private static readonly Scenario[] s_scenarios =
     [
         new SilosScenario(), new GatewaysScenario(), new RedisScenario(), new PartitionScenario(), new RollingScenario(),
+        new ChurnScenario(), new ChannelsScenario(),
     ];
 
     /// <summary>Runs the scenarios that are named; 0 where every promise was kept.</summary>

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using Fanfare.Chaos.Scenarios;
@@ -23,8 +24,8 @@ internal static class Report
         Add($"  duplicate            {verdict.Duplicates}");
         Add($"  out of order         {verdict.OutOfOrder}");
         Add($"  unexpected           {verdict.Unexpected}");
-        Add($"  longest stall        {verdict.LongestStall.TotalSeconds:0.00} s");
-        Add($"  slowest publish      {verdict.SlowestPublish.TotalSeconds:0.00} s");
+        Add($"  longest stall        {verdict.LongestStall.TotalSeconds:0.00} s, from {Stopwatch.GetElapsedTime(run.Began, verdict.LongestStallBegan).TotalSeconds:0.0} s on");
+        Add($"  slowest publish      {verdict.SlowestPublish.TotalSeconds:0.00} s, sent at {Stopwatch.GetElapsedTime(run.Began, verdict.SlowestPublishSent).TotalSeconds:0.0} s");
         Add($"  slowest subscribe    {run.SlowestSubscribe.TotalSeconds:0.00} s, {run.SubscribeErrors} refused");
         Add($"  closed by gateways   {run.Closes.Values.Sum()}{List(run.Closes)}");
         Add($"  ended processes      {string.Join(", ", result.Ends.GroupBy(end => (end.Name, end.Code)).Select(group => $"{group.Key.Name}: {group.Key.Code} × {group.Count()}"))}");

@@ -77,8 +77,7 @@ internal static class Checker
         {
             case PublishOutcome.Accepted:
                 verdict.Accepted++;
-                var time = Stopwatch.GetElapsedTime(publish.Sent, publish.Answered);
-                verdict.SlowestPublish = time > verdict.SlowestPublish ? time : verdict.SlowestPublish;
+                verdict.NotePublish(publish.Sent, publish.Answered);
                 break;
             case PublishOutcome.Refused:
                 verdict.Refused++;
@@ -126,7 +125,7 @@ internal static class Checker
             lastNumber = isKnown ? Math.Max(lastNumber, delivery.Event.Number) : delivery.Event.Number;
             if (lastTimes.TryGetValue(channel, out var lastTime))
             {
-                NoteStall(lastTime, delivery.Time, verdict);
+                verdict.NoteStall(lastTime, delivery.Time);
             }
 
             lastTimes[channel] = delivery.Time;
@@ -144,17 +143,11 @@ internal static class Checker
             GetOrAdd(sequences, channel).Add(sequence);
             if (subscription.End == SubscriptionEnd.None && publishingEnded > lastTimes[channel])
             {
-                NoteStall(lastTimes[channel], publishingEnded, verdict);
+                verdict.NoteStall(lastTimes[channel], publishingEnded);
             }
         }
 
         return received;
-    }
-
-    private static void NoteStall(long from, long to, Verdict verdict)
-    {
-        var stall = Stopwatch.GetElapsedTime(from, to);
-        verdict.LongestStall = stall > verdict.LongestStall ? stall : verdict.LongestStall;
     }
 
     private static void CheckDue(

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Fanfare.Chaos.Checking;
 
 /// <summary>What a history shows of the promises.</summary>
@@ -33,16 +35,40 @@ internal sealed class Verdict
     public long Unexpected { get; set; }
 
     /// <summary>The longest time that a subscription waited for the next event of a channel while it was published to.</summary>
-    public TimeSpan LongestStall { get; set; }
+    public TimeSpan LongestStall { get; private set; }
+
+    /// <summary>When that began.</summary>
+    public long LongestStallBegan { get; private set; }
 
     /// <summary>The longest time between a publish and its success.</summary>
-    public TimeSpan SlowestPublish { get; set; }
+    public TimeSpan SlowestPublish { get; private set; }
+
+    /// <summary>When that was sent.</summary>
+    public long SlowestPublishSent { get; private set; }
 
     /// <summary>The first broken promises in words.</summary>
     public IReadOnlyList<string> Examples => _examples;
 
     /// <summary>Whether every promise was kept.</summary>
     public bool IsClean => Missing == 0 && Duplicates == 0 && OutOfOrder == 0 && Unexpected == 0;
+
+    /// <summary>Notes how long a subscription waited for a channel's next event.</summary>
+    public void NoteStall(long from, long to)
+    {
+        if (Stopwatch.GetElapsedTime(from, to) is var time && time > LongestStall)
+        {
+            (LongestStall, LongestStallBegan) = (time, from);
+        }
+    }
+
+    /// <summary>Notes how long an accepted publish took.</summary>
+    public void NotePublish(long sent, long answered)
+    {
+        if (Stopwatch.GetElapsedTime(sent, answered) is var time && time > SlowestPublish)
+        {
+            (SlowestPublish, SlowestPublishSent) = (time, sent);
+        }
+    }
 
     /// <summary>Describes a broken promise, unless there are many already.</summary>
     public void Describe(FormattableString text)

@@ -19,6 +19,7 @@ internal sealed class LoadRun(GatewayChoice gateways) : IDisposable
     private readonly CancellationTokenSource _stopSubscribing = new();
     private readonly List<Task> _publishing = [];
     private readonly List<Task> _subscribing = [];
+    private readonly List<string> _notes = [];
     private int _lastPublisher;
     private int _accepted;
     private int _subscribeErrors;
@@ -29,6 +30,9 @@ internal sealed class LoadRun(GatewayChoice gateways) : IDisposable
 
     /// <summary>Whether publishers send again what had no answer when a gateway closed their connection with 1001.</summary>
     public bool ResendsAfterClose { get; init; }
+
+    /// <summary>When the run began.</summary>
+    public long Began { get; } = Stopwatch.GetTimestamp();
 
     /// <summary>When publishers stopped.</summary>
     public long PublishingEnded { get; private set; }
@@ -41,6 +45,9 @@ internal sealed class LoadRun(GatewayChoice gateways) : IDisposable
 
     /// <summary>Connections that gateways closed, by code.</summary>
     public IReadOnlyDictionary<int, int> Closes => _closes;
+
+    /// <summary>What else is worth telling.</summary>
+    public IReadOnlyList<string> Notes => _notes;
 
     /// <summary>How many subscribes were answered with an error, and repeated.</summary>
     public int SubscribeErrors => _subscribeErrors;
@@ -125,6 +132,15 @@ internal sealed class LoadRun(GatewayChoice gateways) : IDisposable
         {
             _slowestSubscribe = time > _slowestSubscribe ? time : _slowestSubscribe;
             _subscribeErrors += error is null ? 0 : 1;
+        }
+    }
+
+    /// <summary>Keeps something for the report.</summary>
+    public void AddNote(FormattableString note)
+    {
+        lock (_lock)
+        {
+            _notes.Add(FormattableString.Invariant(note));
         }
     }
 

@@ -41,7 +41,7 @@ internal abstract partial class ChildProcess(string name, string logPath) : IAsy
     }
 
     /// <summary>Whether it runs.</summary>
-    public bool IsRunning => _process is { HasExited: false };
+    public bool IsRunning => !Exited.IsCompleted;
 
     /// <summary>Completes when it has ended.</summary>
     public Task Exited { get; private set; } = Task.CompletedTask;
@@ -51,7 +51,7 @@ internal abstract partial class ChildProcess(string name, string logPath) : IAsy
     {
         get
         {
-            if (_process is not { HasExited: false } process)
+            if (_process is not { } process || !IsRunning)
             {
                 return 0;
             }
@@ -74,6 +74,7 @@ internal abstract partial class ChildProcess(string name, string logPath) : IAsy
         process.Start();
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
+        _process?.Dispose();
         _process = process;
         Exited = WatchAsync(process);
         await WaitUntilReadyAsync(cancellationToken);
@@ -91,7 +92,7 @@ internal abstract partial class ChildProcess(string name, string logPath) : IAsy
     public async Task StopAsync()
     {
         _expectedCode = 0;
-        if (_process is { HasExited: false } process)
+        if (_process is { } process && IsRunning)
         {
             _ = Kill(process.Id, SignalTerminate);
         }
@@ -108,6 +109,7 @@ internal abstract partial class ChildProcess(string name, string logPath) : IAsy
         }
 
         await Exited.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _process?.Dispose();
         _log?.Dispose();
     }
 
@@ -127,7 +129,6 @@ internal abstract partial class ChildProcess(string name, string logPath) : IAsy
         }
 
         Log(FormattableString.Invariant($"=== ended with exit code {process.ExitCode}"));
-        process.Dispose();
     }
 
     private void Log(string? line)

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using Fanfare.Chaos.Load;
 
@@ -37,6 +38,14 @@ internal sealed class Node(string name, string role, ClusterSettings cluster, No
         {
             return false;
         }
+    }
+
+    /// <summary>Reads a metric without labels; 0 where there is none.</summary>
+    public async Task<double> ReadMetricAsync(string metric)
+    {
+        var page = await s_http.GetStringAsync(new Uri(Address, "/metrics"));
+        var line = page.Split('\n').FirstOrDefault(line => line.StartsWith(metric + " ", StringComparison.Ordinal));
+        return line is null ? 0 : double.Parse(line[(metric.Length + 1)..].Split(' ')[0], CultureInfo.InvariantCulture);
     }
 
     /// <inheritdoc/>

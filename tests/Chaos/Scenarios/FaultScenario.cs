@@ -34,12 +34,14 @@ internal abstract class FaultScenario(string name, string description, TimeSpan 
         await Task.Delay(s_calm);
         console.Say($"{run.Accepted} publishes accepted in the first {s_calm.TotalSeconds} s, without faults");
 
+        run.AddNote($"channels on each silo at the start: {string.Join(", ", await Task.WhenAll(cluster.Silos.Select(silo => silo.ReadMetricAsync("fanfare_cluster_channels_active"))))}");
+
         using var progress = new CancellationTokenSource();
         var telling = TellProgressAsync(run, console, progress.Token);
         var failures = new List<string>();
         try
         {
-            await HurtAsync(cluster, options.Time ?? Time, console);
+            await HurtAsync(cluster, run, options.Time ?? Time, console);
             await Task.WhenAll(cluster.Processes.Where(process => !process.IsRunning).Select(process => process.StartAsync()));
             await WaitUntilHealthyAsync(cluster, console, failures);
             await Task.Delay(s_calm);
@@ -57,7 +59,7 @@ internal abstract class FaultScenario(string name, string description, TimeSpan 
         var ends = cluster.Processes.SelectMany(process => process.Ends).ToList();
         failures.AddRange(ends.Where(end => !end.IsExpected && !IsExpected(end)).Select(end => $"{end.Name} ended with {end.Code}"));
         failures.AddRange(FindFailures(verdict, run));
-        return new ScenarioResult { Verdict = verdict, Run = run, Ends = ends, Errors = errors, Failures = failures };
+        return new ScenarioResult { Verdict = verdict, Run = run, Ends = ends, Errors = errors, Notes = run.Notes, Failures = failures };
     }
 
     /// <summary>Whether publishers send again what had no answer when a gateway closed their connection.</summary>
@@ -70,7 +72,7 @@ internal abstract class FaultScenario(string name, string description, TimeSpan 
     protected virtual Task<VirtualNetwork?> CreateNetworkAsync() => Task.FromResult<VirtualNetwork?>(null);
 
     /// <summary>Brings the faults about.</summary>
-    protected abstract Task HurtAsync(Cluster cluster, TimeSpan time, ScenarioConsole console);
+    protected abstract Task HurtAsync(Cluster cluster, LoadRun run, TimeSpan time, ScenarioConsole console);
 
     /// <summary>Whether an end that this program did not bring about is as it should be.</summary>
     protected virtual bool IsExpected(ProcessEnd end) => false;

@@ -8,7 +8,7 @@ namespace Fanfare.Chaos.Scenarios;
 internal sealed class SilosScenario() : FaultScenario("silos", "a silo is killed and restarted every 10 s", TimeSpan.FromSeconds(180))
 {
     /// <inheritdoc/>
-    protected override Task HurtAsync(Cluster cluster, TimeSpan time, ScenarioConsole console) =>
+    protected override Task HurtAsync(Cluster cluster, LoadRun run, TimeSpan time, ScenarioConsole console) =>
         KillInTurnAsync(cluster.Silos, time, console);
 }
 
@@ -16,7 +16,7 @@ internal sealed class SilosScenario() : FaultScenario("silos", "a silo is killed
 internal sealed class GatewaysScenario() : FaultScenario("gateways", "a gateway is killed and restarted every 10 s", TimeSpan.FromSeconds(180))
 {
     /// <inheritdoc/>
-    protected override Task HurtAsync(Cluster cluster, TimeSpan time, ScenarioConsole console) =>
+    protected override Task HurtAsync(Cluster cluster, LoadRun run, TimeSpan time, ScenarioConsole console) =>
         KillInTurnAsync(cluster.Gateways, time, console);
 }
 
@@ -24,7 +24,7 @@ internal sealed class GatewaysScenario() : FaultScenario("gateways", "a gateway 
 internal sealed class RedisScenario() : FaultScenario("redis", "Redis is killed and restarted every 10 s", TimeSpan.FromSeconds(60))
 {
     /// <inheritdoc/>
-    protected override Task HurtAsync(Cluster cluster, TimeSpan time, ScenarioConsole console) =>
+    protected override Task HurtAsync(Cluster cluster, LoadRun run, TimeSpan time, ScenarioConsole console) =>
         KillInTurnAsync([cluster.Redis], time, console);
 }
 
@@ -47,7 +47,7 @@ internal sealed class PartitionScenario() : FaultScenario("partition", "a silo i
     protected override async Task<VirtualNetwork?> CreateNetworkAsync() => (await VirtualNetwork.TryCreateAsync()).Network;
 
     /// <inheritdoc/>
-    protected override async Task HurtAsync(Cluster cluster, TimeSpan time, ScenarioConsole console)
+    protected override async Task HurtAsync(Cluster cluster, LoadRun run, TimeSpan time, ScenarioConsole console)
     {
         var silo = cluster.Silos[0];
         console.Say($"{silo.Name} is cut off");
@@ -73,7 +73,7 @@ internal sealed class RollingScenario() : FaultScenario("rolling", "every node i
     protected override bool Resends => true;
 
     /// <inheritdoc/>
-    protected override async Task HurtAsync(Cluster cluster, TimeSpan time, ScenarioConsole console)
+    protected override async Task HurtAsync(Cluster cluster, LoadRun run, TimeSpan time, ScenarioConsole console)
     {
         foreach (var node in cluster.Silos.Concat(cluster.Gateways))
         {
