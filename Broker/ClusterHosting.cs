@@ -113,8 +113,10 @@ internal static class ClusterHosting
             options.ProbeTimeout = s_probeTimeout;
             options.TableRefreshTimeout = s_tableInterval;
             options.IAmAliveTablePublishTimeout = s_tableInterval;
-            // With one node left, nobody could confirm its vote.
-            options.NumVotesForDeathDeclaration = 1;
+            // A silo that asks another one to probe for it gives it as much time as it has itself, so that a silo that does not even
+            // refuse connections is never confirmed dead. Instead two silos must find it dead; where there are two in all, the other one.
+            options.EnableIndirectProbes = false;
+            options.NumVotesForDeathDeclaration = 2;
         });
         services.Configure<GrainCollectionOptions>(options => options.CollectionQuantum = TimeSpan.FromSeconds(30));
         services.AddOptions<RedisStorageOptions>("Default").Configure<Serializer>((options, serializer) =>
