@@ -3,6 +3,7 @@ using Fanfare.Broker.Silos;
 using Fanfare.Broker.Wildcards;
 using Fanfare.Gateway.Channels;
 using Orleans.Concurrency;
+using Orleans.Placement;
 using Orleans.Storage;
 
 namespace Fanfare.Broker.Channels;
@@ -21,6 +22,7 @@ namespace Fanfare.Broker.Channels;
 /// </para>
 /// </remarks>
 [Reentrant]
+[HashBasedPlacement]
 [CollectionAgeLimit(Minutes = 2)]
 internal sealed partial class ChannelGrain : Grain, IChannelGrain
 {

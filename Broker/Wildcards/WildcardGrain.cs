@@ -2,12 +2,14 @@ using Fanfare.Broker.Channels;
 using Fanfare.Broker.Gateways;
 using Fanfare.Broker.Silos;
 using Orleans.Concurrency;
+using Orleans.Placement;
 using Orleans.Storage;
 
 namespace Fanfare.Broker.Wildcards;
 
 /// <inheritdoc cref="IWildcardGrain"/>
 [Reentrant]
+[HashBasedPlacement]
 [CollectionAgeLimit(Minutes = 2)]
 internal sealed class WildcardGrain : Grain, IWildcardGrain
 {
