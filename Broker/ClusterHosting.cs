@@ -33,10 +33,12 @@ internal static class ClusterHosting
     // Longer than gateways take to renew what they have stored.
     private static readonly TimeSpan s_storedLifetime = TimeSpan.FromHours(24);
 
-    // Orleans tells at length how it starts, and of each call without an answer, which we repeat. Whoever wants that asks for it.
+    // Orleans tells at length how it starts, and of each message that found no silo and each call without an answer, which we repeat.
+    // Whoever wants that asks for it.
     private static readonly KeyValuePair<string, string?>[] s_logLevels =
     [
         new("Logging:LogLevel:Orleans", "Warning"),
+        new("Logging:LogLevel:Orleans.Messaging", "Critical"),
         new("Logging:LogLevel:Orleans.Runtime.CallbackData", "Error"),
         new($"Logging:LogLevel:{typeof(SiloService).FullName}", "Warning"),
     ];

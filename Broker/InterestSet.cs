@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Fanfare.Broker.Channels;
+using Fanfare.Broker.Gateways;
 using Orleans.Storage;
 
 namespace Fanfare.Broker;
@@ -16,6 +17,9 @@ public sealed class StoredInterest
 /// <summary>The gateways interested in one pattern, stored before they count. Used by one grain, whose calls may interleave.</summary>
 internal sealed class InterestSet(IPersistentState<StoredInterest> storage)
 {
+    /// <summary>How many gateways that are not interested any more are remembered; the oldest are dropped, as many at once.</summary>
+    private const int LeftCountMax = 256;
+
     private readonly Dictionary<Guid, long> _lastChanges = [];
     private long _version;
     private long _savedVersion;
@@ -55,19 +59,25 @@ internal sealed class InterestSet(IPersistentState<StoredInterest> storage)
         _version++;
     }
 
-    /// <summary>Forgets gateways that are gone.</summary>
-    /// <returns>Whether there were any.</returns>
-    public bool Prune(Predicate<Guid> isGone)
+    /// <summary>Forgets all gateways but those that are alive; stored with the next change, or at the end.</summary>
+    /// <param name="alive">The gateways of this set that are.</param>
+    public void Prune(IReadOnlyList<GatewayHandle> alive)
     {
-        var kept = Gateways.RemoveAll(isGone);
-        if (kept.Length == Gateways.Length)
+        var kept = Gateways.RemoveAll(gateway => !alive.Any(handle => handle.Id == gateway && handle.IsAlive));
+        if (kept.Length < Gateways.Length)
         {
-            return false;
+            Gateways = kept;
+            _version++;
         }
 
-        Gateways = kept;
-        _version++;
-        return true;
+        // Of those that have left, numbers are kept for changes that come late; in the long run they would add up.
+        if (_lastChanges.Count > kept.Length + LeftCountMax)
+        {
+            foreach (var gateway in _lastChanges.Keys.Except(kept).Take(LeftCountMax).ToList())
+            {
+                _lastChanges.Remove(gateway);
+            }
+        }
     }
 
     /// <summary>Returns when all changes so far are stored. Several that come at once share a write.</summary>

@@ -62,6 +62,11 @@ internal sealed partial class OrleansBackplane(
                     return PublishStatus.Accepted;
                 }
             }
+            catch (ObjectDisposedException)
+            {
+                // This process ends.
+                return PublishStatus.Unavailable;
+            }
             catch (Exception e)
             {
                 // A silo that died, that stops, or that does not hold the channel any more; a time-out.

@@ -82,8 +82,7 @@ internal sealed partial class ChannelGrain : Grain, IChannelGrain
             }
 
             _own = await finding;
-            // Stored with the next change, or at the end.
-            _interest.Prune(gateway => !_own.Any(handle => handle.Id == gateway));
+            _interest.Prune(_own);
         }
         catch
         {
@@ -110,7 +109,6 @@ internal sealed partial class ChannelGrain : Grain, IChannelGrain
             await Task.WhenAny(_allReceived.Task, Task.Delay(s_deactivationTimeout, _timeProvider, cancellationToken));
         }
 
-        _interest.Prune(gateway => _own.Any(handle => handle.Id == gateway && !handle.IsAlive));
         if (!_isSuperseded)
         {
             // What can't be stored now is seen and tried again by the next activation.
@@ -149,6 +147,7 @@ internal sealed partial class ChannelGrain : Grain, IChannelGrain
             handles = await _gateways.FindAsync(gateways);
         }
         while (!_interest.Gateways.Equals(gateways));
+        _interest.Prune(handles);
         _own = handles;
     }
 
@@ -355,7 +354,18 @@ internal sealed partial class ChannelGrain : Grain, IChannelGrain
             return;
         }
 
-        _registryVersion = _gateways.Version;
+        if (_registryVersion != _gateways.Version)
+        {
+            _registryVersion = _gateways.Version;
+            foreach (var (gateway, last) in _lastBatches)
+            {
+                if (last.Outcome.IsCompleted && !_gateways.Knows(gateway))
+                {
+                    _lastBatches.Remove(gateway);
+                }
+            }
+        }
+
         _linkSources.Clear();
         _linkSources.Add(_own);
         foreach (var wildcard in _wildcards)

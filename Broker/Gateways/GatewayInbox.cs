@@ -225,6 +225,9 @@ internal sealed partial class GatewayInbox : IGatewayObserver, IDisposable
     /// <summary>How far this gateway has come in one channel. Guarded by the inbox's lock.</summary>
     private sealed class Inflow
     {
+        /// <summary>How many publishing gateways of a channel are remembered.</summary>
+        private const int PublishersMax = 1024;
+
         // The last few activations; calls of older ones have timed out long ago.
         private readonly Guid[] _left = new Guid[4];
         private readonly List<BatchNumber> _batches = new(1);
@@ -298,15 +301,17 @@ internal sealed partial class GatewayInbox : IGatewayObserver, IDisposable
                 return false;
             }
 
+            // The latest last, so that those of gateways that are gone come to the front and are dropped.
             if (index >= 0)
             {
-                _batches[index] = batch;
+                _batches.RemoveAt(index);
             }
-            else
+            else if (_batches.Count == PublishersMax)
             {
-                _batches.Add(batch);
+                _batches.RemoveAt(0);
             }
 
+            _batches.Add(batch);
             if (delivery.IsShared)
             {
                 (_unstable ??= []).Enqueue(delivery);

@@ -68,6 +68,15 @@ internal sealed class GatewayRegistry(IGrainFactory grains, SiloBroadcast silos)
     /// <summary>Grows when a gateway is gone.</summary>
     public int Version => Volatile.Read(ref _version);
 
+    /// <summary>Whether a gateway is among those that this silo was told of last.</summary>
+    public bool Knows(Guid id)
+    {
+        lock (_lock)
+        {
+            return _gateways.ContainsKey(id);
+        }
+    }
+
     /// <summary>Returns the handles of those gateways that are alive.</summary>
     public async ValueTask<IReadOnlyList<GatewayHandle>> FindAsync(IReadOnlyList<Guid> ids)
     {

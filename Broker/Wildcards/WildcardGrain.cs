@@ -27,9 +27,7 @@ internal sealed class WildcardGrain : Grain, IWildcardGrain
     public override async Task OnActivateAsync(CancellationToken cancellationToken)
     {
         _interest.Load();
-        var alive = await _gateways.FindAsync(_interest.Gateways);
-        // Stored with the next change, or at the end.
-        _interest.Prune(gateway => !alive.Any(handle => handle.Id == gateway));
+        await PruneAsync();
     }
 
     /// <inheritdoc/>
@@ -40,6 +38,7 @@ internal sealed class WildcardGrain : Grain, IWildcardGrain
     /// <inheritdoc/>
     public async Task ChangeInterestAsync(InterestChange change)
     {
+        await PruneAsync();
         _interest.Apply(change);
         var version = ++_version;
         try
@@ -63,5 +62,17 @@ internal sealed class WildcardGrain : Grain, IWildcardGrain
     {
         await _silos.EnsureKnowsAsync(membershipVersion);
         return new WildcardInterest(_activation, _version, [.. _interest.Gateways]);
+    }
+    private async Task PruneAsync()
+    {
+        IReadOnlyList<Guid> gateways;
+        IReadOnlyList<GatewayHandle> alive;
+        do
+        {
+            gateways = _interest.Gateways;
+            alive = await _gateways.FindAsync(gateways);
+        }
+        while (!_interest.Gateways.Equals(gateways));
+        _interest.Prune(alive);
     }
 }
