@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 
@@ -16,11 +17,22 @@ internal abstract partial class ChildProcess(string name, string logPath) : IAsy
     private const int CodeKilled = 128 + 9;
     private static readonly TimeSpan s_stopTimeout = TimeSpan.FromSeconds(60);
 
+    // None may outlive this program, however it ends.
+    private static readonly ConcurrentDictionary<int, Process> s_running = [];
+
     private readonly List<ProcessEnd> _ends = [];
     private readonly Lock _logLock = new();
     private Process? _process;
     private StreamWriter? _log;
     private int _expectedCode = -1;
+
+    static ChildProcess() => AppDomain.CurrentDomain.ProcessExit += static (_, _) =>
+    {
+        foreach (var process in s_running.Values)
+        {
+            process.Kill();
+        }
+    };
 
     /// <summary>Its name.</summary>
     public string Name => name;
@@ -72,6 +84,7 @@ internal abstract partial class ChildProcess(string name, string logPath) : IAsy
         process.OutputDataReceived += (_, line) => Log(line.Data);
         process.ErrorDataReceived += (_, line) => Log(line.Data);
         process.Start();
+        s_running[process.Id] = process;
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
         _process?.Dispose();
@@ -122,6 +135,7 @@ internal abstract partial class ChildProcess(string name, string logPath) : IAsy
     private async Task WatchAsync(Process process)
     {
         await process.WaitForExitAsync();
+        s_running.TryRemove(process.Id, out _);
         var end = new ProcessEnd(name, process.ExitCode, process.ExitCode == _expectedCode);
         lock (_ends)
         {

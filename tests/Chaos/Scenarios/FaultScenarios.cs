@@ -67,10 +67,17 @@ internal sealed class PartitionScenario() : FaultScenario("partition", "a silo i
 /// <summary>All nodes are restarted in turn, as an upgrade does.</summary>
 internal sealed class RollingScenario() : FaultScenario("rolling", "every node is stopped by SIGTERM and restarted", TimeSpan.Zero)
 {
+    private const string DrainTime = "Fanfare__DrainTime";
     private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(3);
 
     /// <inheritdoc/>
     protected override bool Resends => true;
+
+    /// <inheritdoc/>
+    protected override IReadOnlyDictionary<string, string> GetSettings(ScenarioOptions options) =>
+        options.Settings.ContainsKey(DrainTime)
+            ? options.Settings
+            : new Dictionary<string, string>(options.Settings) { [DrainTime] = "00:00:05" };
 
     /// <inheritdoc/>
     protected override async Task HurtAsync(Cluster cluster, LoadRun run, TimeSpan time, ScenarioConsole console)
