@@ -195,8 +195,16 @@ internal sealed partial class Connection
 
         switch (kind)
         {
-            case MessageKind.Text:
-                await DispatchAsync(_messages.Payload);
+            case MessageKind.Text when _output.TryBeginRequest():
+                try
+                {
+                    await DispatchAsync(_messages.Payload);
+                }
+                finally
+                {
+                    _output.EndRequest();
+                }
+
                 break;
             case MessageKind.Ping:
                 _output.Send(ServerMessages.Pong(_messages.Payload.Span));

@@ -16,6 +16,25 @@ internal enum OutputState
     Closed,
 }
 
+/// <summary>Whether a client's requests are carried out.</summary>
+internal enum RequestState
+{
+    /// <summary>None is under way; the next one is carried out.</summary>
+    Idle,
+
+    /// <summary>One is under way.</summary>
+    UnderWay,
+
+    /// <summary>One is under way, and the close frame follows its answer.</summary>
+    LastUnderWay,
+
+    /// <summary>The last one was answered; the shard has been asked to close.</summary>
+    Ended,
+
+    /// <summary>No further one is carried out.</summary>
+    Closed,
+}
+
 /// <summary>The sending half of one connection. Its methods hand work to the shard, which owns all that changes.</summary>
 /// <remarks>
 /// Because replies and deliveries go through the same shard, they leave in the order in which they were posted: no <c>data</c>
@@ -26,6 +45,8 @@ internal sealed class ConnectionOutput
     private readonly TaskCompletionSource _completed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Action _abort;
     private int _state;
+    private int _requestState;
+    private CloseReason _lateCloseReason;
 
     /// <param name="shard">The shard that serves the connection.</param>
     /// <param name="stream">Where frames are written; one write at a time.</param>
@@ -64,6 +85,9 @@ internal sealed class ConnectionOutput
         get => (OutputState)Volatile.Read(ref _state);
         set => Volatile.Write(ref _state, (int)value);
     }
+
+    /// <summary>Whether the connection takes part no longer in what closes connections: it is closed, or will be behind an answer.</summary>
+    internal bool IsCloseDue => IsClosing || (RequestState)Volatile.Read(ref _requestState) >= RequestState.LastUnderWay;
 
     /// <summary>Whether the output is in the shard's list of those to flush.</summary>
     internal bool IsTouched { get; set; }
@@ -114,6 +138,48 @@ internal sealed class ConnectionOutput
     /// <summary>Takes the connection and its subscriptions out of the shard; the last call.</summary>
     /// <param name="subscriptions">The connection's subscriptions, not changed afterwards.</param>
     public void End(IReadOnlyList<Subscription> subscriptions) => Shard.Post(ShardCommand.End(this, subscriptions));
+
+    /// <summary>Begins a request; <see langword="false"/> where none is carried out any more.</summary>
+    public bool TryBeginRequest() => Exchange(RequestState.Idle, RequestState.UnderWay) == RequestState.Idle;
+
+    /// <summary>Ends a request, whose answer has been sent.</summary>
+    public void EndRequest()
+    {
+        if (Exchange(RequestState.UnderWay, RequestState.Idle) == RequestState.LastUnderWay)
+        {
+            Exchange(RequestState.LastUnderWay, RequestState.Ended);
+            Close(_lateCloseReason);
+        }
+    }
+
+    /// <summary>
+    /// Stops requests before a close that the client did not ask for; <see langword="false"/> where one is under way, and the
+    /// close comes by itself behind its answer. Called by the shard.
+    /// </summary>
+    internal bool TryEndRequests(CloseReason reason)
+    {
+        while (true)
+        {
+            switch (Exchange(RequestState.Idle, RequestState.Closed))
+            {
+                case RequestState.Idle or RequestState.Closed:
+                    return true;
+                case RequestState.UnderWay:
+                    _lateCloseReason = reason;
+                    if (Exchange(RequestState.UnderWay, RequestState.LastUnderWay) == RequestState.UnderWay)
+                    {
+                        return false;
+                    }
+
+                    break;
+                default:
+                    return false;
+            }
+        }
+    }
+
+    private RequestState Exchange(RequestState expected, RequestState next) =>
+        (RequestState)Interlocked.CompareExchange(ref _requestState, (int)next, (int)expected);
 
     /// <summary>Breaks the transport off.</summary>
     internal void AbortTransport() => _abort();

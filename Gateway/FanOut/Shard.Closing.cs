@@ -21,7 +21,16 @@ internal sealed partial class Shard
         if (_isDraining)
         {
             // Accepted while the drain began.
-            BeginClose(output, CloseReason.Draining, CloseReason.Draining.GetCode(), lastMessage: default);
+            CloseBehindAnswer(output, CloseReason.Draining);
+        }
+    }
+
+    // A client that is told to go elsewhere must know what became of its request, or it could not tell whether to repeat it there.
+    private void CloseBehindAnswer(ConnectionOutput output, CloseReason reason)
+    {
+        if (output.TryEndRequests(reason))
+        {
+            BeginClose(output, reason, reason.GetCode(), lastMessage: default);
         }
     }
 
@@ -130,7 +139,7 @@ internal sealed partial class Shard
             }
             else if (now >= output.LifetimeEnd)
             {
-                BeginClose(output, CloseReason.LifetimeReached, CloseReason.LifetimeReached.GetCode(), lastMessage: default);
+                CloseBehindAnswer(output, CloseReason.LifetimeReached);
             }
             else if (now >= output.KeepAliveDue)
             {
@@ -153,9 +162,9 @@ internal sealed partial class Shard
         // From the end, where connections that have gone leave no gaps. Those that come while draining are closed when they open.
         for (var i = _outputCount - 1; i >= 0 && due > 0; i--)
         {
-            if (_outputs[i].State == OutputState.Open)
+            if (!_outputs[i].IsCloseDue)
             {
-                BeginClose(_outputs[i], CloseReason.Draining, CloseReason.Draining.GetCode(), lastMessage: default);
+                CloseBehindAnswer(_outputs[i], CloseReason.Draining);
                 _drainClosed++;
                 due--;
             }

@@ -1,5 +1,7 @@
 using System.Net;
 using System.Text;
+using Fanfare.Gateway.Backplane;
+using Fanfare.Gateway.Channels;
 using Fanfare.Gateway.FanOut;
 using Fanfare.Gateway.Tests.TestKit;
 using Microsoft.Extensions.DependencyInjection;
@@ -133,6 +135,27 @@ public sealed class DrainTests : IDisposable
         await Deadline.WaitAsync(Task.WhenAll(clients), "the end of the clients");
         await stop;
         Assert.Equal(0, fanOut.Interests.Count);
+    }
+
+    [Fact]
+    public async Task A_publish_under_way_is_answered_before_the_close()
+    {
+        var backplane = new HeldPublishes();
+        await using var gateway = await GatewayServer.StartWithAsync(services => services.AddSingleton<IBackplane>(backplane));
+        await using var publisher = await gateway.ConnectAsync();
+        await using var idle = await gateway.ConnectAsync();
+        await publisher.SendAsync(Messages.Publish("1", "/default/a", "1"));
+        await Deadline.WaitAsync(backplane.Begun, "the publish");
+        await publisher.SendAsync(Messages.Publish("2", "/default/a", "2"));
+
+        var stop = gateway.StopAsync();
+        await idle.AssertClosedAsync(1001);
+        backplane.Accept();
+
+        await publisher.NextAsync("publish_success", "1");
+        await publisher.AssertClosedAsync(1001);
+        await stop;
+        Assert.Equal(1, backplane.Count);
     }
 
     [Fact]
@@ -308,5 +331,29 @@ public sealed class DrainTests : IDisposable
         }
 
         public ValueTask DisposeAsync() => Run.DisposeAsync();
+    }
+
+    private sealed class HeldPublishes : IBackplane
+    {
+        private readonly TaskCompletionSource _begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly TaskCompletionSource<PublishStatus> _outcome = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private int _count;
+
+        public Task Begun => _begun.Task;
+
+        public int Count => Volatile.Read(ref _count);
+
+        public void Accept() => _outcome.SetResult(PublishStatus.Accepted);
+
+        public ValueTask<PublishStatus> PublishAsync(ChannelKey channel, EventBatch events, CancellationToken cancellationToken)
+        {
+            Interlocked.Increment(ref _count);
+            _begun.TrySetResult();
+            return new(_outcome.Task);
+        }
+
+        public ValueTask AddInterestAsync(PatternKey pattern, CancellationToken cancellationToken) => default;
+
+        public ValueTask RemoveInterestAsync(PatternKey pattern, CancellationToken cancellationToken) => default;
     }
 }
