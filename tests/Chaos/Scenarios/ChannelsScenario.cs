@@ -48,18 +48,19 @@ internal sealed class ChannelsScenario() : Scenario("channels", "1,000,000 chann
         console.Say($"after: {after}");
 
         var history = await run.StopAsync();
+        var ends = cluster.Processes.SelectMany(process => process.Ends).ToList();
         return new ScenarioResult
         {
             Verdict = Checker.Check(history),
             Run = run,
-            Ends = [],
+            Ends = ends,
             Errors = cluster.FindErrors(),
             Notes =
             [
                 FormattableString.Invariant($"{options.Channels / time.TotalSeconds:0} channels a second"),
                 $"resident before: {before}", $"resident at the peak: {peak}", $"resident after: {after}",
             ],
-            Failures = [.. FindGrowth(before, after)],
+            Failures = [.. FindGrowth(before, after), .. ends.Select(end => $"{end.Name} ended with {end.Code}, though nothing was hurt")],
         };
     }
 
