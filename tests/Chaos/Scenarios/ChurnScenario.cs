@@ -8,7 +8,7 @@ namespace Fanfare.Chaos.Scenarios;
 
 /// <summary>Subscriptions come and go, 1,000 a second on wildcards of every level, while channels are published to.</summary>
 /// <remarks>
-/// Each churning client has one pattern of its own mind at a time: it subscribes, stays for a moment, unsubscribes, and takes the
+/// Each churning client has its own patterns: it subscribes, stays for a moment, unsubscribes, and takes the
 /// next. Patterns are few, so that clients of all gateways are the first and the last of the same pattern all the time.
 /// </remarks>
 internal sealed class ChurnScenario()
