@@ -25,7 +25,7 @@ namespace Fanfare.Broker;
 internal static class ClusterHosting
 {
     // A silo is found dead after about three of these; a busy machine must not be taken for a dead one.
-    private static readonly TimeSpan s_probeTimeout = TimeSpan.FromSeconds(1.5);
+    private static readonly TimeSpan s_probeTimeout = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan s_tableInterval = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan s_gatewayListInterval = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_connectRetryDelay = TimeSpan.FromSeconds(1);
