@@ -13,7 +13,7 @@ internal sealed class BrokerMetrics : IDisposable
     {
         _meter = meters.Create("Fanfare.Broker");
         _meter.CreateObservableUpDownCounter(
-            "fanfare.cluster.channels.active", () => Volatile.Read(ref _activeChannels), description: "Channel grains active on this silo.");
+            "fanfare.cluster.channels.active", () => ActiveChannelCount, description: "Channel grains active on this silo.");
         DeliveriesSent = _meter.CreateCounter<long>(
             "fanfare.cluster.deliveries", description: "Batches that channels of this silo sent, one for each interested gateway.");
         RepeatedDeliveries = _meter.CreateCounter<long>(
@@ -65,6 +65,9 @@ internal sealed class BrokerMetrics : IDisposable
 
     /// <summary>Leases that ran out.</summary>
     public Counter<long> LeaseLosses { get; }
+
+    /// <summary>How many channels are active on this silo.</summary>
+    public int ActiveChannelCount => Volatile.Read(ref _activeChannels);
 
     /// <summary>A channel's grain was activated on this silo.</summary>
     public void ChannelActivated() => Interlocked.Increment(ref _activeChannels);

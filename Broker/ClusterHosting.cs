@@ -129,6 +129,7 @@ internal static class ClusterHosting
         });
         services.AddSingleton<SiloEnd>();
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>>(provider => provider.GetRequiredService<SiloEnd>());
+        services.AddHostedService<MemoryRelease>();
         services.AddSingleton<SiloBroadcast>();
         services.AddSingleton<GatewayRegistry>();
         services.AddSingleton<InterestCache>();
