@@ -1,0 +1,262 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.InteropServices;
+
+namespace Fanfare.Backplanes;
+
+/// <summary>What to measure and how long; see the command's help.</summary>
+internal sealed record ComparisonOptions(
+    HashSet<string> Parts, TimeSpan Duration, int RoundCount, int ConnectionCount, int Window, int Rate, int[] SiloCounts, int SampleCount,
+    bool UsesPriorBuild);
+
+/// <summary>Measures all deployments in one run, in rounds that each come to all of them, and prints tables.</summary>
+/// <remarks>All run all the time: what else there is on the machine, and what the idle ones cost, is the same for each.</remarks>
+internal static class Comparison
+{
+    private static readonly string s_root = FindRoot();
+    private static readonly string[] s_projects = ["Gateway", "Broker"];
+    private static readonly string[] s_redisPrograms = ["redis-server", "valkey-server"];
+
+    /// <summary>Runs it.</summary>
+    public static async Task RunAsync(ComparisonOptions options)
+    {
+        var hasOrleans = await BuildAsync(options.UsesPriorBuild);
+        var data = Directory.CreateTempSubdirectory("fanfare-backplanes-");
+        try
+        {
+            var programs = new Programs(GetAssembly("Gateway"), GetAssembly("Broker"), FindRedis(), data.FullName);
+            Console.WriteLine(FormattableString.Invariant(
+                $".NET {Environment.Version}, {RuntimeInformation.ProcessArchitecture}, {Environment.ProcessorCount} cores, load {GetLoad()}"));
+            if (options.Parts.Contains("publishes"))
+            {
+                await ComparePublishesAsync(options, programs, hasOrleans);
+            }
+
+            if (options.Parts.Contains("calls") && hasOrleans)
+            {
+                await CountCallsAsync(programs);
+            }
+
+            if (options.Parts.Contains("wildcards") && hasOrleans)
+            {
+                await CompareWildcardsAsync(options, programs);
+            }
+
+            Console.WriteLine($"\nLoad at the end {GetLoad()}");
+        }
+        finally
+        {
+            data.Delete(recursive: true);
+        }
+    }
+
+    private static async Task ComparePublishesAsync(ComparisonOptions options, Programs programs, bool hasOrleans)
+    {
+        var deployments = new List<Deployment>();
+        try
+        {
+            Progress("Starting the deployments");
+            deployments.Add(await Deployment.StartEmbeddedAsync(programs));
+            deployments.Add(await Deployment.StartRedisAsync(programs));
+            if (hasOrleans)
+            {
+                deployments.Add(await Deployment.StartNodesAsync(programs, 1));
+                deployments.Add(await Deployment.StartNodesAsync(programs, 2));
+                deployments.Add(await Deployment.StartSeparateAsync(programs, 2, 2));
+            }
+
+            var throughputs = deployments.Select(_ => Load.All.Select(_ => new List<Throughput>()).ToArray()).ToArray();
+            var latencies = deployments.Select(_ => new List<Latency>()).ToArray();
+            // The first round is for the compilers of all processes, and is not counted.
+            for (var round = 0; round <= options.RoundCount; round++)
+            {
+                Progress($"Publishes, round {round} of {options.RoundCount}, load {GetLoad()}");
+                for (var load = 0; load < Load.All.Length; load++)
+                {
+                    foreach (var i in GetOrder(deployments.Count, round))
+                    {
+                        var measured = await Throughput.MeasureAsync(
+                            deployments[i], Load.All[load], options.ConnectionCount, options.Window, options.Duration);
+                        Progress(FormattableString.Invariant(
+                            $"  {Load.All[load].Name}, {deployments[i].Name}: {measured.PublishesPerSecond:F0}/s, {measured.ServerMicroseconds:F0} us"));
+                        if (round > 0)
+                        {
+                            throughputs[i][load].Add(measured);
+                        }
+                    }
+                }
+
+                foreach (var i in GetOrder(deployments.Count, round))
+                {
+                    var measured = await Latency.MeasureAsync(deployments[i], options.Rate, options.Duration);
+                    Progress(FormattableString.Invariant(
+                        $"  {options.Rate}/s, {deployments[i].Name}: {measured.DeliveryMedian:F2} ms, {measured.DeliveryP99:F2} ms"));
+                    if (round > 0)
+                    {
+                        latencies[i].Add(measured);
+                    }
+                }
+            }
+
+            string[] loads = [.. Load.All.Select(load => load.Name)];
+            PrintTable("Publishes/s against embedded", ["deployment", .. loads], deployments.Select((deployment, i) => Row(
+                deployment.Name, throughputs[i].Select((list, load) => Ratio(list, throughputs[0][load], figure => figure.PublishesPerSecond)))));
+            PrintTable("Processor time of all server processes per publish against embedded", ["deployment", .. loads], deployments.Select((deployment, i) => Row(
+                deployment.Name, throughputs[i].Select((list, load) => Ratio(list, throughputs[0][load], figure => figure.ServerMicroseconds)))));
+            PrintTable("Publishes/s (and µs of processor time of the servers + of the load generator for each)", ["deployment", .. loads], deployments.Select((deployment, i) => Row(
+                deployment.Name, throughputs[i].Select(list => FormattableString.Invariant(
+                    $"{Median(list, figure => figure.PublishesPerSecond):N0} ({Median(list, figure => figure.ServerMicroseconds):F0} + {Median(list, figure => figure.ClientMicroseconds):F0})")))));
+            Func<Latency, double>[] figures =
+                [figure => figure.DeliveryMedian, figure => figure.DeliveryP99, figure => figure.AnswerMedian, figure => figure.AnswerP99];
+            PrintTable(
+                $"Latency at {options.Rate} publishes/s: ratio to embedded, added milliseconds, milliseconds",
+                ["deployment", "delivery p50", "delivery p99", "answer p50", "answer p99"],
+                deployments.Select((deployment, i) => Row(deployment.Name, figures.Select(figure => FormattableString.Invariant(
+                    $"{Ratio(latencies[i], latencies[0], figure)}, {Added(latencies[i], latencies[0], figure):+0.00;-0.00}, {Median(latencies[i], figure):F2}")))));
+        }
+        finally
+        {
+            deployments.ForEach(deployment => deployment.Dispose());
+        }
+    }
+
+    private static async Task CountCallsAsync(Programs programs)
+    {
+        Progress("Counting calls");
+        using var deployment = await Deployment.StartSeparateAsync(programs, 2, 2);
+        const int Count = 4096;
+        PrintTable(
+            $"Messages in the cluster ({deployment.Name}, {Count} publishes each)",
+            ["publishes", "grain calls per publish", "messages per publish and interested gateway"],
+            (await Calls.MeasureAsync(deployment, Count)).Select(calls => Row(
+                calls.Name, [Figure(calls.CallsPerPublish, "F3"), Figure(calls.DeliveriesPerPublish, "F3")])));
+    }
+
+    private static async Task CompareWildcardsAsync(ComparisonOptions options, Programs programs)
+    {
+        var deployments = new List<Deployment>();
+        try
+        {
+            foreach (var count in options.SiloCounts)
+            {
+                Progress($"Starting {count} silos");
+                deployments.Add(await Deployment.StartSeparateAsync(programs, count, 1));
+            }
+
+            foreach (var hasChannels in new[] { true, false })
+            {
+                var times = deployments.Select(_ => new List<double>()).ToArray();
+                var warmUpCount = options.SampleCount / 5;
+                for (var sample = -warmUpCount; sample < options.SampleCount; sample++)
+                {
+                    foreach (var i in GetOrder(deployments.Count, sample + warmUpCount))
+                    {
+                        var time = await Wildcards.MeasureAsync(deployments[i], $"{(hasChannels ? "known" : "new")}{sample + warmUpCount}", hasChannels);
+                        if (sample >= 0)
+                        {
+                            times[i].Add(time);
+                        }
+                    }
+                }
+
+                PrintTable(
+                    $"A gateway's first subscription to a wildcard, {(hasChannels ? "channels below it active on all silos" : "known to nobody")}, {options.SampleCount} of them",
+                    ["silos", "median against the first", "median ms", "p90 ms"],
+                    times.Select((list, i) => Row(Figure(options.SiloCounts[i], "F0"),
+                    [
+                        Figure(Statistics.GetMedian(list) / Statistics.GetMedian(times[0]), "F2"), Figure(Statistics.GetMedian(list), "F2"),
+                        Figure(Statistics.GetPercentile([.. list.Order()], 0.9), "F2"),
+                    ])));
+                if (deployments.Count > 1)
+                {
+                    var (a, b, fit) = Statistics.FitLine([.. times.Select((list, i) => ((double)options.SiloCounts[i], Statistics.GetMedian(list)))]);
+                    Console.WriteLine(FormattableString.Invariant($"\nMedian = {a:F2} ms + {b:F3} ms × silos (R² {fit:F2}). Load {GetLoad()}."));
+                }
+            }
+        }
+        finally
+        {
+            deployments.ForEach(deployment => deployment.Dispose());
+        }
+    }
+
+    // Each round begins with another one, so that none always follows the same.
+    private static IEnumerable<int> GetOrder(int count, int round) => Enumerable.Range(0, count).Select(i => (i + round) % count);
+
+    private static double Median<T>(List<T> list, Func<T, double> figure) => Statistics.GetMedian(list.Select(figure));
+
+    // Of each round, since the machine may be busier in one than in the next.
+    private static string Ratio<T>(List<T> list, List<T> yardstick, Func<T, double> figure) =>
+        Figure(Statistics.GetMedian(list.Zip(yardstick, (one, other) => figure(one) / figure(other))), "F2");
+
+    private static double Added<T>(List<T> list, List<T> yardstick, Func<T, double> figure) =>
+        Statistics.GetMedian(list.Zip(yardstick, (one, other) => figure(one) - figure(other)));
+
+    private static string Figure(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
+
+    private static string[] Row(string name, IEnumerable<string> cells) => [name, .. cells];
+
+    private static void PrintTable(string title, string[] columns, IEnumerable<string[]> rows)
+    {
+        Console.WriteLine($"\n{title}\n\n| {string.Join(" | ", columns)} |\n| --- |{string.Concat(columns.Skip(1).Select(_ => " ---: |"))}");
+        foreach (var row in rows)
+        {
+            Console.WriteLine($"| {string.Join(" | ", row)} |");
+        }
+    }
+
+    private static void Progress(string text) => Console.Error.WriteLine(text);
+
+    private static string GetLoad() => File.Exists("/proc/loadavg") ? File.ReadAllText("/proc/loadavg").Split(' ')[0] : "unknown";
+
+    // Returns whether there is a program of the cluster to measure: not every feed has what it is built on.
+    private static async Task<bool> BuildAsync(bool usesPriorBuild)
+    {
+        foreach (var project in usesPriorBuild ? [] : s_projects)
+        {
+            Progress($"Building {project}");
+            var start = new ProcessStartInfo("dotnet", ["build", Path.Combine(s_root, project), "-c", "Release", "-nologo", "-v", "quiet"])
+            {
+                RedirectStandardOutput = true,
+            };
+            using var build = Process.Start(start)!;
+            var output = await build.StandardOutput.ReadToEndAsync();
+            await build.WaitForExitAsync();
+            if (build.ExitCode != 0)
+            {
+                if (project == "Gateway")
+                {
+                    throw new MeasurementException($"{project} does not build:\n{output}");
+                }
+
+                Progress($"{project} does not build, so Orleans is left out:\n{output}");
+                return false;
+            }
+        }
+
+        return File.Exists(GetAssembly("Broker"));
+    }
+
+    private static string GetAssembly(string project) => Path.Combine(s_root, project, "bin", "Release", "net10.0", $"Fanfare.{project}.dll");
+
+    private static string FindRedis() =>
+        (from program in s_redisPrograms
+         from folder in (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
+         let path = Path.Combine(folder, program)
+         where File.Exists(path)
+         select path).FirstOrDefault()
+        ?? throw new MeasurementException("There is no redis-server and no valkey-server.");
+
+    private static string FindRoot()
+    {
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            if (File.Exists(Path.Combine(folder.FullName, "Cluster.sln")))
+            {
+                return folder.FullName;
+            }
+        }
+
+        throw new MeasurementException($"No folder above {AppContext.BaseDirectory} has Cluster.sln.");
+    }
+}

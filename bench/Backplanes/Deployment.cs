@@ -1,0 +1,149 @@
+using System.Globalization;
+
+namespace Fanfare.Backplanes;
+
+/// <summary>Where the programs are that are measured, and what all their processes share.</summary>
+/// <param name="Gateway">The assembly of the program of standalone gateways.</param>
+/// <param name="Broker">The assembly of the program of silos and their gateways.</param>
+/// <param name="Redis">The program of Redis or Valkey.</param>
+/// <param name="Data">The folder that all gateways share, since clients need one key for all of them.</param>
+internal sealed record Programs(string Gateway, string Broker, string Redis, string Data);
+
+/// <summary>Gateways and what joins them, all on this machine.</summary>
+internal sealed class Deployment : IDisposable
+{
+    /// <summary>The key of all gateways.</summary>
+    public const string ApiKey = "da2-backplanes0123456789abcdef";
+
+    // Workstation collections, as many processes share few cores. A subscriber is to be measured, not cut off as slow.
+    private static readonly (string Name, string Value)[] s_environment =
+    [
+        ("DOTNET_gcServer", "0"),
+        ("Logging__LogLevel__Default", "Warning"),
+        ("Fanfare__Limits__PendingBytesMax", "67108864"),
+    ];
+
+    private readonly List<ServerProcess> _servers = [];
+    private readonly List<ServerProcess> _nodes = [];
+    private readonly List<ServerProcess> _gateways = [];
+
+    private Deployment(string name) => Name = name;
+
+    /// <summary>Its name in tables.</summary>
+    public string Name { get; }
+
+    /// <summary>The port of the gateway that publishers are connected to.</summary>
+    public int PublishingPort => _gateways[0].Port;
+
+    /// <summary>The port of the gateway that subscribers are connected to: another one where there is one.</summary>
+    public int SubscribingPort => _gateways[^1].Port;
+
+    /// <summary>How many gateways there are.</summary>
+    public int GatewayCount => _gateways.Count;
+
+    /// <summary>Starts one gateway by itself.</summary>
+    public static async Task<Deployment> StartEmbeddedAsync(Programs programs)
+    {
+        var deployment = new Deployment("embedded");
+        await deployment.StartGatewaysAsync(programs, programs.Gateway, 1, []);
+        return deployment;
+    }
+
+    /// <summary>Starts two gateways joined by Redis.</summary>
+    public static async Task<Deployment> StartRedisAsync(Programs programs)
+    {
+        var deployment = new Deployment("Redis, 2 gateways");
+        var redis = await deployment.StartRedisServerAsync(programs);
+        await deployment.StartGatewaysAsync(
+            programs, programs.Gateway, 2, [("ConnectionStrings__redis", redis), ("Fanfare__Backplane", "redis")]);
+        return deployment;
+    }
+
+    /// <summary>Starts nodes that are silo and gateway.</summary>
+    public static async Task<Deployment> StartNodesAsync(Programs programs, int count)
+    {
+        var deployment = new Deployment(count == 1 ? "Orleans, 1 node" : $"Orleans, {count} nodes");
+        var cluster = GetClusterEnvironment(await deployment.StartRedisServerAsync(programs));
+        for (var i = 0; i < count; i++)
+        {
+            await deployment.StartGatewaysAsync(programs, programs.Broker, 1, [.. cluster, .. GetSiloEnvironment()]);
+        }
+
+        return deployment;
+    }
+
+    /// <summary>Starts silos, and gateways that are their clients.</summary>
+    public static async Task<Deployment> StartSeparateAsync(Programs programs, int siloCount, int gatewayCount)
+    {
+        var deployment = new Deployment($"Orleans, {siloCount} silos + {gatewayCount} gateways");
+        var cluster = GetClusterEnvironment(await deployment.StartRedisServerAsync(programs));
+        var silos = new List<ServerProcess>();
+        for (var i = 0; i < siloCount; i++)
+        {
+            var port = ServerProcess.ReservePort();
+            var silo = new ServerProcess(
+                $"silo {i + 1} of {deployment.Name}", port, "dotnet", [programs.Broker, "--roles", "Silo", "--urls", $"http://127.0.0.1:{port}"],
+                [.. s_environment, .. cluster, .. GetSiloEnvironment()]);
+            silos.Add(silo);
+            deployment._servers.Add(silo);
+        }
+
+        await Task.WhenAll(silos.Select(silo => silo.AwaitReadyAsync(hasHealth: true)));
+        deployment._nodes.AddRange(silos);
+        await deployment.StartGatewaysAsync(programs, programs.Broker, gatewayCount, [.. cluster, ("Fanfare__Roles", "Gateway")]);
+        return deployment;
+    }
+
+    /// <summary>Returns the processor time of all its processes so far, Redis included.</summary>
+    public TimeSpan GetProcessorTime() => new(_servers.Sum(server => server.GetProcessorTime().Ticks));
+
+    /// <summary>Returns the sum of a counter over all its processes.</summary>
+    public async Task<double> GetMetricAsync(string name) => (await Task.WhenAll(_nodes.Select(node => node.GetMetricAsync(name)))).Sum();
+
+    /// <inheritdoc/>
+    public void Dispose() => _servers.ForEach(server => server.Dispose());
+
+    private async Task<string> StartRedisServerAsync(Programs programs)
+    {
+        var port = ServerProcess.ReservePort();
+        var redis = new ServerProcess(
+            $"Redis of {Name}", port, programs.Redis,
+            ["--bind", "127.0.0.1", "--port", port.ToString(CultureInfo.InvariantCulture), "--dir", programs.Data, "--save", "", "--appendonly", "no"]);
+        _servers.Add(redis);
+        await redis.AwaitReadyAsync(hasHealth: false);
+        return $"127.0.0.1:{port}";
+    }
+
+    private async Task StartGatewaysAsync(Programs programs, string assembly, int count, (string Name, string Value)[] environment)
+    {
+        for (var i = 0; i < count; i++)
+        {
+            var port = ServerProcess.ReservePort();
+            var gateway = new ServerProcess(
+                $"gateway {_gateways.Count + 1} of {Name}", port, "dotnet",
+                [assembly, "--urls", $"http://127.0.0.1:{port}", "--data", programs.Data, "--api-key", ApiKey], [.. s_environment, .. environment]);
+            _servers.Add(gateway);
+            _nodes.Add(gateway);
+            _gateways.Add(gateway);
+            await gateway.AwaitReadyAsync(hasHealth: true);
+        }
+    }
+
+    private static (string Name, string Value)[] GetClusterEnvironment(string redis) =>
+    [
+        ("ConnectionStrings__redis", redis),
+        ("Orleans__ClusterId", "backplanes"),
+        ("Orleans__ServiceId", "backplanes"),
+        ("Orleans__Clustering__ProviderType", "Redis"),
+        ("Orleans__Clustering__ServiceKey", "redis"),
+    ];
+
+    private static (string Name, string Value)[] GetSiloEnvironment() =>
+    [
+        ("Orleans__GrainStorage__Default__ProviderType", "Redis"),
+        ("Orleans__GrainStorage__Default__ServiceKey", "redis"),
+        ("Orleans__Endpoints__AdvertisedIPAddress", "127.0.0.1"),
+        ("Orleans__Endpoints__SiloPort", ServerProcess.ReservePort().ToString(CultureInfo.InvariantCulture)),
+        ("Orleans__Endpoints__GatewayPort", ServerProcess.ReservePort().ToString(CultureInfo.InvariantCulture)),
+    ];
+}
