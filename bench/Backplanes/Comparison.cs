@@ -13,6 +13,8 @@ internal sealed record ComparisonOptions(
 /// <remarks>All run all the time: what else there is on the machine, and what the idle ones cost, is the same for each.</remarks>
 internal static class Comparison
 {
+    private const int WarmUpCount = 2;
+
     private static readonly string s_root = FindRoot();
     private static readonly string[] s_projects = ["Gateway", "Broker"];
     private static readonly string[] s_redisPrograms = ["redis-server", "valkey-server"];
@@ -67,13 +69,13 @@ internal static class Comparison
 
             var throughputs = deployments.Select(_ => Load.All.Select(_ => new List<Throughput>()).ToArray()).ToArray();
             var latencies = deployments.Select(_ => new List<Latency>()).ToArray();
-            // The first round is for the compilers of all processes, and is not counted.
-            for (var round = 0; round <= options.RoundCount; round++)
+            // The first rounds are for the compilers of all processes, and are not counted.
+            for (var round = 1 - WarmUpCount; round <= options.RoundCount; round++)
             {
                 Progress($"Publishes, round {round} of {options.RoundCount}, load {GetLoad()}");
                 for (var load = 0; load < Load.All.Length; load++)
                 {
-                    foreach (var i in GetOrder(deployments.Count, round))
+                    foreach (var i in GetOrder(deployments.Count, round + WarmUpCount))
                     {
                         var measured = await Throughput.MeasureAsync(
                             deployments[i], Load.All[load], options.ConnectionCount, options.Window, options.Duration);
@@ -86,7 +88,7 @@ internal static class Comparison
                     }
                 }
 
-                foreach (var i in GetOrder(deployments.Count, round))
+                foreach (var i in GetOrder(deployments.Count, round + WarmUpCount))
                 {
                     var measured = await Latency.MeasureAsync(deployments[i], options.Rate, options.Duration);
                     Progress(FormattableString.Invariant(
@@ -137,6 +139,9 @@ internal static class Comparison
         var deployments = new List<Deployment>();
         try
         {
+            deployments.Add(await Deployment.StartEmbeddedAsync(programs));
+            deployments.Add(await Deployment.StartRedisAsync(programs));
+            var firstCluster = deployments.Count;
             foreach (var count in options.SiloCounts)
             {
                 Progress($"Starting {count} silos");
@@ -161,15 +166,16 @@ internal static class Comparison
 
                 PrintTable(
                     $"A gateway's first subscription to a wildcard, {(hasChannels ? "channels below it active on all silos" : "known to nobody")}, {options.SampleCount} of them",
-                    ["silos", "median against the first", "median ms", "p90 ms"],
-                    times.Select((list, i) => Row(Figure(options.SiloCounts[i], "F0"),
+                    ["deployment", "median against embedded", "median ms", "p90 ms"],
+                    times.Select((list, i) => Row(deployments[i].Name,
                     [
                         Figure(Statistics.GetMedian(list) / Statistics.GetMedian(times[0]), "F2"), Figure(Statistics.GetMedian(list), "F2"),
                         Figure(Statistics.GetPercentile([.. list.Order()], 0.9), "F2"),
                     ])));
-                if (deployments.Count > 1)
+                if (options.SiloCounts.Length > 1)
                 {
-                    var (a, b, fit) = Statistics.FitLine([.. times.Select((list, i) => ((double)options.SiloCounts[i], Statistics.GetMedian(list)))]);
+                    var (a, b, fit) = Statistics.FitLine([.. options.SiloCounts.Zip(
+                        times.Skip(firstCluster), (count, list) => ((double)count, Statistics.GetMedian(list)))]);
                     Console.WriteLine(FormattableString.Invariant($"\nMedian = {a:F2} ms + {b:F3} ms × silos (R² {fit:F2}). Load {GetLoad()}."));
                 }
             }

@@ -75,7 +75,7 @@ internal sealed class Deployment : IDisposable
     /// <summary>Starts silos, and gateways that are their clients.</summary>
     public static async Task<Deployment> StartSeparateAsync(Programs programs, int siloCount, int gatewayCount)
     {
-        var deployment = new Deployment($"Orleans, {siloCount} silos + {gatewayCount} gateways");
+        var deployment = new Deployment($"Orleans, {siloCount} {(siloCount == 1 ? "silo" : "silos")} + {gatewayCount} {(gatewayCount == 1 ? "gateway" : "gateways")}");
         var cluster = GetClusterEnvironment(await deployment.StartRedisServerAsync(programs));
         var silos = new List<ServerProcess>();
         for (var i = 0; i < siloCount; i++)
