@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Fanfare.Broker.Gateways;
 using Fanfare.Broker.Silos;
 using Fanfare.Broker.Wildcards;
@@ -173,7 +174,7 @@ internal sealed partial class ChannelGrain : Grain, IChannelGrain
 
     private Task<PublishOutcome> RouteAsync(PublishBatch batch)
     {
-        if (_isSuperseded || _end.Begun.IsCompleted)
+        if (_isSuperseded || _end.Begun.IsCancellationRequested)
         {
             return Task.FromResult(PublishOutcome.Retry);
         }
@@ -202,9 +203,13 @@ internal sealed partial class ChannelGrain : Grain, IChannelGrain
 
     private async Task<PublishOutcome> AwaitReceiptAsync(Task received)
     {
-        await Task.WhenAny(received, _end.Begun);
+        await WaitUntilEndAsync(received);
         return _isSuperseded || !received.IsCompleted ? PublishOutcome.Retry : PublishOutcome.Accepted;
     }
+
+    // Returns when the task has ended, or the silo begins to.
+    private ConfiguredTaskAwaitable WaitUntilEndAsync(Task task) => task.WaitAsync(_end.Begun)
+        .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
 
     /// <summary>The channel's key.</summary>
     internal string Key { get; private set; } = "";
@@ -255,7 +260,7 @@ internal sealed partial class ChannelGrain : Grain, IChannelGrain
         }
 
         var recovery = _recovery;
-        await Task.WhenAny(recovery, _end.Begun);
+        await WaitUntilEndAsync(recovery);
         if (!recovery.IsCompleted)
         {
             return false;

@@ -5,21 +5,25 @@ namespace Fanfare.Broker.Silos;
 /// A grain is only told after its calls have ended. Those that wait for a gateway's receipt need not: the publisher turns to the
 /// channel's next activation, which finds out who has received what.
 /// </remarks>
-internal sealed class SiloEnd : ILifecycleParticipant<ISiloLifecycle>
+internal sealed class SiloEnd : ILifecycleParticipant<ISiloLifecycle>, IDisposable
 {
-    private readonly TaskCompletionSource _begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly CancellationTokenSource _begun = new();
 
-    /// <summary>Completes when the silo begins to stop.</summary>
-    public Task Begun => _begun.Task;
+    /// <summary>Called by the container.</summary>
+    public SiloEnd() => Begun = _begun.Token;
+
+    /// <summary>Cancelled when the silo begins to stop.</summary>
+    /// <remarks>
+    /// No task: every publish waits for it beside its receipts, and those who leave a task that others wait for too are searched for
+    /// among as many as there ever were.
+    /// </remarks>
+    public CancellationToken Begun { get; }
 
     /// <inheritdoc/>
     public void Participate(ISiloLifecycle lifecycle) =>
         // The last stage of the start is the first one of the stop, before grains are deactivated.
-        lifecycle.Subscribe(nameof(SiloEnd), ServiceLifecycleStage.Active, _ => Task.CompletedTask, Begin);
+        lifecycle.Subscribe(nameof(SiloEnd), ServiceLifecycleStage.Active, _ => Task.CompletedTask, _ => _begun.CancelAsync());
 
-    private Task Begin(CancellationToken cancellationToken)
-    {
-        _begun.TrySetResult();
-        return Task.CompletedTask;
-    }
+    /// <inheritdoc/>
+    public void Dispose() => _begun.Dispose();
 }
