@@ -21,6 +21,7 @@ internal sealed partial class OrleansBackplane(
 {
     private readonly BrokerClusterOptions _options = options.Value.Cluster;
     private readonly ConcurrentDictionary<string, ChannelPublisher> _publishers = new(StringComparer.Ordinal);
+    private GrainReference? _anyChannel;
     private long _lastBatchNumber;
     private long _pendingBytes;
 
@@ -49,7 +50,7 @@ internal sealed partial class OrleansBackplane(
     /// <param name="began">When the first of the publishes came, as a time stamp.</param>
     internal async Task<PublishStatus> PublishBatchAsync(string channel, byte[] events, long began)
     {
-        var grain = grains.GetGrain<IChannelGrain>(channel);
+        var grain = GetGrain(channel);
         var batch = new PublishBatch { Gateway = lease.GatewayId, Number = Interlocked.Increment(ref _lastBatchNumber), Events = events };
         var retry = new RetryDelay(timeProvider);
         do
@@ -90,6 +91,19 @@ internal sealed partial class OrleansBackplane(
         await sink.WaitForRoomAsync(cancellationToken)
             ? await Publish(channel, events, cancellationToken)
             : PublishStatus.Overloaded;
+
+    // Orleans looks the attributes of the interface up each time that it is asked for a grain by it.
+    private IChannelGrain GetGrain(string channel)
+    {
+        if (Volatile.Read(ref _anyChannel) is { } known)
+        {
+            return (IChannelGrain)grains.GetGrain(GrainId.Create(known.GrainId.Type, channel), known.InterfaceType);
+        }
+
+        var grain = grains.GetGrain<IChannelGrain>(channel);
+        Volatile.Write(ref _anyChannel, (GrainReference)grain);
+        return grain;
+    }
 
     private ValueTask<PublishStatus> Publish(ChannelKey channel, EventBatch events, CancellationToken cancellationToken)
     {
