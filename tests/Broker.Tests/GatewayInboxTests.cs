@@ -1,8 +1,5 @@
-using System.Text;
 using Fanfare.Broker.Channels;
 using Fanfare.Broker.Gateways;
-using Fanfare.Gateway.Backplane;
-using Fanfare.Gateway.Channels;
 using Fanfare.Gateway.Tests.TestKit;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -201,24 +198,4 @@ public sealed class GatewayInboxTests : IDisposable
         IsShared = isShared,
         Batch = FakeGateway.Batch(_publisher, number ?? sequence, $"{number ?? sequence}"),
     };
-
-    private sealed class RecordingSink : IDeliverySink
-    {
-        public List<string> Texts { get; } = [];
-
-        public bool HasRoom { get; set; } = true;
-
-        public void Deliver(ChannelKey channel, EventBatch events)
-        {
-            Assert.Equal(Channel, channel.Value);
-            for (var i = 0; i < events.Count; i++)
-            {
-                Texts.Add(Encoding.UTF8.GetString(events.GetTail(i)).TrimEnd('}').Trim('"'));
-            }
-        }
-
-        public void Deliver(PatternKey pattern, ChannelKey channel, EventBatch events) => Assert.Fail("The cluster delivers by channel.");
-
-        public ValueTask<bool> WaitForRoomAsync(CancellationToken cancellationToken) => new(HasRoom);
-    }
 }
