@@ -59,9 +59,23 @@ internal sealed class InterestSet(IPersistentState<StoredInterest> storage)
         _version++;
     }
 
-    /// <summary>Forgets all gateways but those that are alive; stored with the next change, or at the end.</summary>
-    /// <param name="alive">The gateways of this set that are.</param>
-    public void Prune(IReadOnlyList<GatewayHandle> alive)
+    /// <summary>Forgets gateways that are gone, which is stored with the next change or at the end; returns the others.</summary>
+    public async Task<IReadOnlyList<GatewayHandle>> PruneAsync(GatewayRegistry registry)
+    {
+        ImmutableArray<Guid> looked;
+        IReadOnlyList<GatewayHandle> alive;
+        do
+        {
+            // Again where another change came in between.
+            looked = Gateways;
+            alive = await registry.FindAsync(looked);
+        }
+        while (looked != Gateways);
+        Prune(alive);
+        return alive;
+    }
+
+    private void Prune(IReadOnlyList<GatewayHandle> alive)
     {
         var kept = Gateways.RemoveAll(gateway => !alive.Any(handle => handle.Id == gateway && handle.IsAlive));
         if (kept.Length < Gateways.Length)

@@ -68,7 +68,7 @@ internal sealed partial class ChannelGrain : Grain, IChannelGrain
         Key = this.GetPrimaryKeyString();
         _channelHash = this.GetGrainId().GetUniformHashCode();
         _interest.Load();
-        var finding = _gateways.FindAsync(_interest.Gateways);
+        var finding = _interest.PruneAsync(_gateways);
         var acquiring = new List<Task<CachedWildcard>>(4);
         foreach (var wildcard in GetWildcards())
         {
@@ -83,7 +83,6 @@ internal sealed partial class ChannelGrain : Grain, IChannelGrain
             }
 
             _own = await finding;
-            _interest.Prune(_own);
         }
         catch
         {
@@ -139,17 +138,8 @@ internal sealed partial class ChannelGrain : Grain, IChannelGrain
             throw;
         }
 
-        // Last, and from what is stored by now: another change may have come in between.
-        IReadOnlyList<Guid> gateways;
-        IReadOnlyList<GatewayHandle> handles;
-        do
-        {
-            gateways = _interest.Gateways;
-            handles = await _gateways.FindAsync(gateways);
-        }
-        while (!_interest.Gateways.Equals(gateways));
-        _interest.Prune(handles);
-        _own = handles;
+        // Last, and from what is stored by now.
+        _own = await _interest.PruneAsync(_gateways);
     }
 
     /// <inheritdoc/>

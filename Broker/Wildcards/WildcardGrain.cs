@@ -27,7 +27,7 @@ internal sealed class WildcardGrain : Grain, IWildcardGrain
     public override async Task OnActivateAsync(CancellationToken cancellationToken)
     {
         _interest.Load();
-        await PruneAsync();
+        await _interest.PruneAsync(_gateways);
     }
 
     /// <inheritdoc/>
@@ -38,7 +38,7 @@ internal sealed class WildcardGrain : Grain, IWildcardGrain
     /// <inheritdoc/>
     public async Task ChangeInterestAsync(InterestChange change)
     {
-        await PruneAsync();
+        await _interest.PruneAsync(_gateways);
         _interest.Apply(change);
         var version = ++_version;
         try
@@ -62,17 +62,5 @@ internal sealed class WildcardGrain : Grain, IWildcardGrain
     {
         await _silos.EnsureKnowsAsync(membershipVersion);
         return new WildcardInterest(_activation, _version, [.. _interest.Gateways]);
-    }
-    private async Task PruneAsync()
-    {
-        IReadOnlyList<Guid> gateways;
-        IReadOnlyList<GatewayHandle> alive;
-        do
-        {
-            gateways = _interest.Gateways;
-            alive = await _gateways.FindAsync(gateways);
-        }
-        while (!_interest.Gateways.Equals(gateways));
-        _interest.Prune(alive);
     }
 }

@@ -1,4 +1,3 @@
-using System.Diagnostics.Metrics;
 using Fanfare.Broker.Channels;
 using Fanfare.Broker.Gateways;
 using Fanfare.Gateway.Channels;
@@ -17,62 +16,42 @@ public sealed class GatewayLeaseTests(GrainCluster grains) : IClassFixture<Grain
     [Fact]
     public async Task Interests_are_announced_again_before_what_is_stored_of_them_expires()
     {
-        var clock = new ManualTimeProvider();
-        await using var services = new ServiceCollection().AddMetrics().BuildServiceProvider();
-        using var metrics = new BrokerMetrics(services.GetRequiredService<IMeterFactory>());
-        var sink = new RecordingSink();
         using var lifetime = new StoppableLifetime();
-        using var lease = new GatewayLease(
-            grains.Client, sink, metrics, Options.Create(new BrokerOptions()), clock, lifetime,
-            NullLogger<GatewayLease>.Instance, NullLogger<GatewayInbox>.Instance);
-        await lease.StartAsync(TestContext.Current.CancellationToken);
-        var key = $"api/{Guid.NewGuid():N}/a";
-        await lease.AddInterestAsync(PatternKey.FromValue(key), TestContext.Current.CancellationToken);
-        var channel = grains.Client.GetGrain<IChannelGrain>(key);
+        using var gateway = await JoinAsync(lifetime);
         var publisher = Guid.NewGuid();
 
         // As if what was stored had been lost.
-        await channel.ChangeInterestAsync(new InterestChange(lease.GatewayId, 1, IsInterested: false));
-        await channel.PublishAsync(FakeGateway.Batch(publisher, 1, "lost"));
-        clock.Advance(TimeSpan.FromHours(7));
+        await gateway.Channel.ChangeInterestAsync(new InterestChange(gateway.Lease.GatewayId, 1, IsInterested: false));
+        await gateway.Channel.PublishAsync(FakeGateway.Batch(publisher, 1, "lost"));
+        gateway.Clock.Advance(TimeSpan.FromHours(7));
 
         await Deadline.WaitAsync(
             async token =>
             {
-                for (var number = 2; sink.Texts.Count == 0; number++)
+                for (var number = 2; gateway.Sink.Texts.Count == 0; number++)
                 {
                     token.ThrowIfCancellationRequested();
-                    await channel.PublishAsync(FakeGateway.Batch(publisher, number, "found"));
+                    await gateway.Channel.PublishAsync(FakeGateway.Batch(publisher, number, "found"));
                 }
             },
             "a publish that reaches the gateway again");
-        Assert.Equal("found", sink.Texts[0]);
-        await lease.StopAsync(TestContext.Current.CancellationToken);
+        Assert.Equal("found", gateway.Sink.Texts[0]);
+        await gateway.Lease.StopAsync(TestContext.Current.CancellationToken);
     }
 
     [Fact]
     public async Task A_gateway_that_stops_withdraws_nothing_singly()
     {
-        var clock = new ManualTimeProvider();
-        await using var services = new ServiceCollection().AddMetrics().BuildServiceProvider();
-        using var metrics = new BrokerMetrics(services.GetRequiredService<IMeterFactory>());
-        var sink = new RecordingSink();
         using var lifetime = new StoppableLifetime();
-        using var lease = new GatewayLease(
-            grains.Client, sink, metrics, Options.Create(new BrokerOptions()), clock, lifetime,
-            NullLogger<GatewayLease>.Instance, NullLogger<GatewayInbox>.Instance);
-        await lease.StartAsync(TestContext.Current.CancellationToken);
-        var key = $"api/{Guid.NewGuid():N}/a";
-        await lease.AddInterestAsync(PatternKey.FromValue(key), TestContext.Current.CancellationToken);
-        var channel = grains.Client.GetGrain<IChannelGrain>(key);
+        using var gateway = await JoinAsync(lifetime);
 
         lifetime.StopApplication();
-        await lease.RemoveInterestAsync(PatternKey.FromValue(key), TestContext.Current.CancellationToken);
-        await channel.PublishAsync(FakeGateway.Batch(Guid.NewGuid(), 1, "while it drains"));
-        await lease.StopAsync(TestContext.Current.CancellationToken);
-        await channel.PublishAsync(FakeGateway.Batch(Guid.NewGuid(), 1, "after"));
+        await gateway.Lease.RemoveInterestAsync(gateway.Pattern, TestContext.Current.CancellationToken);
+        await gateway.Channel.PublishAsync(FakeGateway.Batch(Guid.NewGuid(), 1, "while it drains"));
+        await gateway.Lease.StopAsync(TestContext.Current.CancellationToken);
+        await gateway.Channel.PublishAsync(FakeGateway.Batch(Guid.NewGuid(), 1, "after"));
 
-        Assert.Equal(["while it drains"], sink.Texts);
+        Assert.Equal(["while it drains"], gateway.Sink.Texts);
     }
 
     [Fact]
@@ -126,6 +105,31 @@ public sealed class GatewayLeaseTests(GrainCluster grains) : IClassFixture<Grain
 
         var left = Assert.Single(await registry.GetAllAsync(0));
         Assert.Equal(fleet[0].Services.GetRequiredService<GatewayLease>().GatewayId, left.Id);
+    }
+
+    // A lease by itself, with an interest in one channel, on a clock of the test's own.
+    private async Task<JoinedGateway> JoinAsync(IHostApplicationLifetime lifetime)
+    {
+        var services = new ServiceCollection().AddMetrics().AddSingleton<BrokerMetrics>().BuildServiceProvider();
+        var (clock, sink) = (new ManualTimeProvider(), new RecordingSink());
+        var lease = new GatewayLease(
+            grains.Client, sink, services.GetRequiredService<BrokerMetrics>(), Options.Create(new BrokerOptions()), clock, lifetime,
+            NullLogger<GatewayLease>.Instance, NullLogger<GatewayInbox>.Instance);
+        await lease.StartAsync(TestContext.Current.CancellationToken);
+        var pattern = PatternKey.FromValue($"api/{Guid.NewGuid():N}/a");
+        await lease.AddInterestAsync(pattern, TestContext.Current.CancellationToken);
+        return new JoinedGateway(lease, pattern, grains.Client.GetGrain<IChannelGrain>(pattern.Value), sink, clock, services);
+    }
+
+    private sealed record JoinedGateway(
+        GatewayLease Lease, PatternKey Pattern, IChannelGrain Channel, RecordingSink Sink, ManualTimeProvider Clock, ServiceProvider Services)
+        : IDisposable
+    {
+        public void Dispose()
+        {
+            Lease.Dispose();
+            Services.Dispose();
+        }
     }
 
     private sealed class StoppableLifetime : IHostApplicationLifetime, IDisposable
