@@ -15,14 +15,17 @@ internal readonly record struct Calls(string Name, double CallsPerPublish, doubl
             await MeasureAsync(deployment, "quiet", "one at a time, nobody subscribed", 1, 1, count, 0),
             await MeasureAsync(deployment, "one", "one at a time, 1 interested gateway", 1, 1, count, 1, (far, "/default/calls/one")),
             await MeasureAsync(
-                deployment, "both", "one at a time, 2 interested gateways", 1, 1, count, 2, (near, "/default/calls/both"), (far, "/default/calls/both")),
+                deployment, "both", "one at a time, 2 interested gateways", 1, 1, count, 2,
+                (near, "/default/calls/both"), (far, "/default/calls/both")),
             await MeasureAsync(
                 deployment, "mixed", "one at a time, 1 gateway interested in the channel and 2 wildcards", 1, 1, count, 1,
                 (far, "/default/calls/mixed"), (far, "/default/calls/*"), (far, "/default/*")),
             await MeasureAsync(
-                deployment, "busy8", "a busy channel, 8 publishes under way, 1 interested gateway", 8, 1, count, 1, (far, "/default/calls/busy8")),
+                deployment, "busy8", "a busy channel, 8 publishes under way, 1 interested gateway", 8, 1, count, 1,
+                (far, "/default/calls/busy8")),
             await MeasureAsync(
-                deployment, "busy64", "a busy channel, 64 publishes under way, 1 interested gateway", 64, 1, count, 1, (far, "/default/calls/busy64")),
+                deployment, "busy64", "a busy channel, 64 publishes under way, 1 interested gateway", 64, 1, count, 1,
+                (far, "/default/calls/busy64")),
         ];
     }
 

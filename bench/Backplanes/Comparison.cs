@@ -79,8 +79,8 @@ internal static class Comparison
                     {
                         var measured = await Throughput.MeasureAsync(
                             deployments[i], Load.All[load], options.ConnectionCount, options.Window, options.Duration);
-                        Progress(FormattableString.Invariant(
-                            $"  {Load.All[load].Name}, {deployments[i].Name}: {measured.PublishesPerSecond:F0}/s, {measured.ServerMicroseconds:F0} us"));
+                        Progress($"  {Load.All[load].Name}, {deployments[i].Name}: " + FormattableString.Invariant(
+                            $"{measured.PublishesPerSecond:F0}/s, {measured.ServerMicroseconds:F0} us"));
                         if (round > 0)
                         {
                             throughputs[i][load].Add(measured);
@@ -100,27 +100,36 @@ internal static class Comparison
                 }
             }
 
-            string[] loads = [.. Load.All.Select(load => load.Name)];
-            PrintTable("Publishes/s against embedded", ["deployment", .. loads], deployments.Select((deployment, i) => Row(
-                deployment.Name, throughputs[i].Select((list, load) => Ratio(list, throughputs[0][load], figure => figure.PublishesPerSecond)))));
-            PrintTable("Processor time of all server processes per publish against embedded", ["deployment", .. loads], deployments.Select((deployment, i) => Row(
-                deployment.Name, throughputs[i].Select((list, load) => Ratio(list, throughputs[0][load], figure => figure.ServerMicroseconds)))));
-            PrintTable("Publishes/s (and µs of processor time of the servers + of the load generator for each)", ["deployment", .. loads], deployments.Select((deployment, i) => Row(
-                deployment.Name, throughputs[i].Select(list => FormattableString.Invariant(
-                    $"{Median(list, figure => figure.PublishesPerSecond):N0} ({Median(list, figure => figure.ServerMicroseconds):F0} + {Median(list, figure => figure.ClientMicroseconds):F0})")))));
+            PrintThroughputs(
+                "Publishes/s against embedded", deployments, throughputs,
+                (list, yardstick) => Ratio(list, yardstick, figure => figure.PublishesPerSecond));
+            PrintThroughputs(
+                "Processor time of all server processes per publish against embedded", deployments, throughputs,
+                (list, yardstick) => Ratio(list, yardstick, figure => figure.ServerMicroseconds));
+            PrintThroughputs(
+                "Publishes/s (and µs of processor time of the servers + of the load generator for each)", deployments, throughputs,
+                (list, _) => FormattableString.Invariant($"{Median(list, figure => figure.PublishesPerSecond):N0} ")
+                    + FormattableString.Invariant($"({Median(list, figure => figure.ServerMicroseconds):F0} + ")
+                    + FormattableString.Invariant($"{Median(list, figure => figure.ClientMicroseconds):F0})"));
             Func<Latency, double>[] figures =
                 [figure => figure.DeliveryMedian, figure => figure.DeliveryP99, figure => figure.AnswerMedian, figure => figure.AnswerP99];
             PrintTable(
                 $"Latency at {options.Rate} publishes/s: ratio to embedded, added milliseconds, milliseconds",
                 ["deployment", "delivery p50", "delivery p99", "answer p50", "answer p99"],
-                deployments.Select((deployment, i) => Row(deployment.Name, figures.Select(figure => FormattableString.Invariant(
-                    $"{Ratio(latencies[i], latencies[0], figure)}, {Added(latencies[i], latencies[0], figure):+0.00;-0.00}, {Median(latencies[i], figure):F2}")))));
+                deployments.Select((deployment, i) => Row(deployment.Name, figures.Select(figure =>
+                    $"{Ratio(latencies[i], latencies[0], figure)}, {Added(latencies[i], latencies[0], figure)}, "
+                    + Figure(Median(latencies[i], figure), "F2")))));
         }
         finally
         {
             deployments.ForEach(deployment => deployment.Dispose());
         }
     }
+
+    private static void PrintThroughputs(
+        string title, List<Deployment> deployments, List<Throughput>[][] throughputs, Func<List<Throughput>, List<Throughput>, string> getCell) =>
+        PrintTable(title, ["deployment", .. Load.All.Select(load => load.Name)], deployments.Select((deployment, i) =>
+            Row(deployment.Name, throughputs[i].Select((list, load) => getCell(list, throughputs[0][load])))));
 
     private static async Task CountCallsAsync(Programs programs)
     {
@@ -156,7 +165,8 @@ internal static class Comparison
                 {
                     foreach (var i in GetOrder(deployments.Count, sample + warmUpCount))
                     {
-                        var time = await Wildcards.MeasureAsync(deployments[i], $"{(hasChannels ? "known" : "new")}{sample + warmUpCount}", hasChannels);
+                        var name = $"{(hasChannels ? "known" : "new")}{sample + warmUpCount}";
+                        var time = await Wildcards.MeasureAsync(deployments[i], name, hasChannels);
                         if (sample >= 0)
                         {
                             times[i].Add(time);
@@ -165,7 +175,8 @@ internal static class Comparison
                 }
 
                 PrintTable(
-                    $"A gateway's first subscription to a wildcard, {(hasChannels ? "channels below it active on all silos" : "known to nobody")}, {options.SampleCount} of them",
+                    $"A gateway's first subscription to a wildcard, {(hasChannels ? "channels below it active on all silos" : "known to nobody")}, "
+                    + $"{options.SampleCount} of them",
                     ["deployment", "median against embedded", "median ms", "p90 ms"],
                     times.Select((list, i) => Row(deployments[i].Name,
                     [
@@ -195,8 +206,8 @@ internal static class Comparison
     private static string Ratio<T>(List<T> list, List<T> yardstick, Func<T, double> figure) =>
         Figure(Statistics.GetMedian(list.Zip(yardstick, (one, other) => figure(one) / figure(other))), "F2");
 
-    private static double Added<T>(List<T> list, List<T> yardstick, Func<T, double> figure) =>
-        Statistics.GetMedian(list.Zip(yardstick, (one, other) => figure(one) - figure(other)));
+    private static string Added<T>(List<T> list, List<T> yardstick, Func<T, double> figure) =>
+        Figure(Statistics.GetMedian(list.Zip(yardstick, (one, other) => figure(one) - figure(other))), "+0.00;-0.00");
 
     private static string Figure(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
 

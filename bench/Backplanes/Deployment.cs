@@ -62,7 +62,7 @@ internal sealed class Deployment : IDisposable
     /// <summary>Starts nodes that are silo and gateway.</summary>
     public static async Task<Deployment> StartNodesAsync(Programs programs, int count)
     {
-        var deployment = new Deployment(count == 1 ? "Orleans, 1 node" : $"Orleans, {count} nodes");
+        var deployment = new Deployment($"Orleans, {Count(count, "node")}");
         var cluster = GetClusterEnvironment(await deployment.StartRedisServerAsync(programs));
         for (var i = 0; i < count; i++)
         {
@@ -75,15 +75,15 @@ internal sealed class Deployment : IDisposable
     /// <summary>Starts silos, and gateways that are their clients.</summary>
     public static async Task<Deployment> StartSeparateAsync(Programs programs, int siloCount, int gatewayCount)
     {
-        var deployment = new Deployment($"Orleans, {siloCount} {(siloCount == 1 ? "silo" : "silos")} + {gatewayCount} {(gatewayCount == 1 ? "gateway" : "gateways")}");
+        var deployment = new Deployment($"Orleans, {Count(siloCount, "silo")} + {Count(gatewayCount, "gateway")}");
         var cluster = GetClusterEnvironment(await deployment.StartRedisServerAsync(programs));
         var silos = new List<ServerProcess>();
         for (var i = 0; i < siloCount; i++)
         {
             var port = ServerProcess.ReservePort();
             var silo = new ServerProcess(
-                $"silo {i + 1} of {deployment.Name}", port, "dotnet", [programs.Broker, "--roles", "Silo", "--urls", $"http://127.0.0.1:{port}"],
-                [.. s_environment, .. cluster, .. GetSiloEnvironment()]);
+                $"silo {i + 1} of {deployment.Name}", port, "dotnet",
+                [programs.Broker, "--roles", "Silo", "--urls", $"http://127.0.0.1:{port}"], [.. s_environment, .. cluster, .. GetSiloEnvironment()]);
             silos.Add(silo);
             deployment._servers.Add(silo);
         }
@@ -108,7 +108,7 @@ internal sealed class Deployment : IDisposable
         var port = ServerProcess.ReservePort();
         var redis = new ServerProcess(
             $"Redis of {Name}", port, programs.Redis,
-            ["--bind", "127.0.0.1", "--port", port.ToString(CultureInfo.InvariantCulture), "--dir", programs.Data, "--save", "", "--appendonly", "no"]);
+            ["--bind", "127.0.0.1", "--port", $"{port}", "--dir", programs.Data, "--save", "", "--appendonly", "no"]);
         _servers.Add(redis);
         await redis.AwaitReadyAsync(hasHealth: false);
         return $"127.0.0.1:{port}";
@@ -128,6 +128,8 @@ internal sealed class Deployment : IDisposable
             await gateway.AwaitReadyAsync(hasHealth: true);
         }
     }
+
+    private static string Count(int count, string noun) => $"{count} {noun}{(count == 1 ? "" : "s")}";
 
     private static (string Name, string Value)[] GetClusterEnvironment(string redis) =>
     [
