@@ -7,13 +7,17 @@ internal sealed class BrokerMetrics : IDisposable
 {
     private readonly Meter _meter;
     private int _activeChannels;
+    private int _rememberedChannels;
 
     /// <summary>Makes the instruments.</summary>
     public BrokerMetrics(IMeterFactory meters)
     {
         _meter = meters.Create("Fanfare.Broker");
         _meter.CreateObservableUpDownCounter(
-            "fanfare.cluster.channels.active", () => ActiveChannelCount, description: "Channel grains active on this silo.");
+            "fanfare.cluster.channels.active", () => Volatile.Read(ref _activeChannels), description: "Channel grains active on this silo.");
+        _meter.CreateObservableUpDownCounter(
+            "fanfare.cluster.channels.remembered", () => Volatile.Read(ref _rememberedChannels),
+            description: "Channels of which this gateway remembers how far it has come.");
         DeliveriesSent = _meter.CreateCounter<long>(
             "fanfare.cluster.deliveries", description: "Batches that channels of this silo sent, one for each interested gateway.");
         RepeatedDeliveries = _meter.CreateCounter<long>(
@@ -66,14 +70,20 @@ internal sealed class BrokerMetrics : IDisposable
     /// <summary>Leases that ran out.</summary>
     public Counter<long> LeaseLosses { get; }
 
-    /// <summary>How many channels are active on this silo.</summary>
-    public int ActiveChannelCount => Volatile.Read(ref _activeChannels);
+    /// <summary>How many channels this node keeps something of: those active on its silo, and those its gateway remembers.</summary>
+    public int ChannelCount => Volatile.Read(ref _activeChannels) + Volatile.Read(ref _rememberedChannels);
 
     /// <summary>A channel's grain was activated on this silo.</summary>
     public void ChannelActivated() => Interlocked.Increment(ref _activeChannels);
 
     /// <summary>A channel's grain was deactivated on this silo.</summary>
     public void ChannelDeactivated() => Interlocked.Decrement(ref _activeChannels);
+
+    /// <summary>This gateway has begun to remember a channel.</summary>
+    public void ChannelRemembered() => Interlocked.Increment(ref _rememberedChannels);
+
+    /// <summary>This gateway has forgotten a channel.</summary>
+    public void ChannelForgotten() => Interlocked.Decrement(ref _rememberedChannels);
 
     /// <inheritdoc/>
     public void Dispose() => _meter.Dispose();

@@ -69,6 +69,7 @@ internal static class ClusterHosting
         services.AddSingleton<IValidateOptions<BrokerOptions>, BrokerOptionsValidator>();
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<BrokerMetrics>();
+        services.AddHostedService<MemoryRelease>();
         AddRedisConnections(builder);
 
         if (roles.HasFlag(NodeRoles.Silo))
@@ -129,7 +130,6 @@ internal static class ClusterHosting
         });
         services.AddSingleton<SiloEnd>();
         services.AddSingleton<ILifecycleParticipant<ISiloLifecycle>>(provider => provider.GetRequiredService<SiloEnd>());
-        services.AddHostedService<MemoryRelease>();
         services.AddSingleton<SiloBroadcast>();
         services.AddSingleton<GatewayRegistry>();
         services.AddSingleton<InterestCache>();

@@ -126,6 +126,7 @@ internal sealed partial class GatewayInbox : IGatewayObserver, IDisposable
         var inflow = new Inflow(ChannelKey.FromValue(channel));
         _inflows.Add(channel, inflow);
         _recency.AddLast(inflow.Node);
+        _metrics.ChannelRemembered();
         return inflow;
     }
 
@@ -146,6 +147,7 @@ internal sealed partial class GatewayInbox : IGatewayObserver, IDisposable
         _waiting.Remove(inflow);
         _recency.Remove(inflow.Node);
         _inflows.Remove(inflow.Channel.Value);
+        _metrics.ChannelForgotten();
     }
 
     private void Accept(Inflow inflow, ChannelDelivery delivery)

@@ -1,4 +1,4 @@
-namespace Fanfare.Broker.Silos;
+namespace Fanfare.Broker;
 
 /// <summary>Gives memory back when many channels have been forgotten.</summary>
 /// <remarks>
@@ -7,7 +7,7 @@ namespace Fanfare.Broker.Silos;
 /// </remarks>
 internal sealed class MemoryRelease(BrokerMetrics metrics, TimeProvider timeProvider) : BackgroundService
 {
-    /// <summary>How many channels must have been forgotten: some 100 MB.</summary>
+    /// <summary>How many channels must have been forgotten: some 100 MB in a silo.</summary>
     private const int ForgottenMin = 50_000;
 
     private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(10);
@@ -19,7 +19,7 @@ internal sealed class MemoryRelease(BrokerMetrics metrics, TimeProvider timeProv
         var most = 0;
         while (await timer.WaitForNextTickAsync(stoppingToken))
         {
-            var now = metrics.ActiveChannelCount;
+            var now = metrics.ChannelCount;
             most = Math.Max(most, now);
             // Three quarters of them, so that little is left to look at, and the pause is short.
             if (most - now >= ForgottenMin && now < most / 4)
