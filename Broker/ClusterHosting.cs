@@ -33,6 +33,9 @@ internal static class ClusterHosting
     // Longer than gateways take to renew what they have stored.
     private static readonly TimeSpan s_storedLifetime = TimeSpan.FromHours(24);
 
+    // Where grains were seen last; some 300 bytes each, which stay until others need their place. Orleans keeps a million.
+    private const int DirectoryCacheCount = 100_000;
+
     // Orleans tells at length how it starts, and of each message that found no silo and each call without an answer, which we repeat.
     // Whoever wants that asks for it.
     private static readonly KeyValuePair<string, string?>[] s_logLevels =
@@ -121,6 +124,7 @@ internal static class ClusterHosting
             options.EnableIndirectProbes = false;
             options.NumVotesForDeathDeclaration = 2;
         });
+        services.Configure<GrainDirectoryOptions>(options => options.CacheSize = DirectoryCacheCount);
         services.Configure<GrainCollectionOptions>(options => options.CollectionQuantum = TimeSpan.FromSeconds(30));
         services.AddOptions<RedisStorageOptions>("Default").Configure<Serializer>((options, serializer) =>
         {

@@ -16,17 +16,19 @@ internal sealed class MemoryRelease(BrokerMetrics metrics, TimeProvider timeProv
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(s_interval, timeProvider);
-        var most = 0;
+        var (most, last) = (0, 0);
         while (await timer.WaitForNextTickAsync(stoppingToken))
         {
             var now = metrics.ChannelCount;
             most = Math.Max(most, now);
-            // Three quarters of them, so that little is left to look at, and the pause is short.
-            if (most - now >= ForgottenMin && now < most / 4)
+            // Three quarters of them, and no more at the moment: little is left to look at, so that the pause is short.
+            if (most - now >= ForgottenMin && now < most / 4 && last - now < ForgottenMin / 100)
             {
                 GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
                 most = now;
             }
+
+            last = now;
         }
     }
 }

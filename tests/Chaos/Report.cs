@@ -24,7 +24,12 @@ internal static class Report
         Add($"  duplicate            {verdict.Duplicates}");
         Add($"  out of order         {verdict.OutOfOrder}");
         Add($"  unexpected           {verdict.Unexpected}");
-        Add($"  longest stall        {verdict.LongestStall.TotalSeconds:0.00} s, from {Stopwatch.GetElapsedTime(run.Began, verdict.LongestStallBegan).TotalSeconds:0.0} s on");
+        var stallBegan = Stopwatch.GetElapsedTime(run.Began, verdict.LongestStallBegan).TotalSeconds;
+        if (verdict.LongestStall > TimeSpan.Zero)
+        {
+            Add($"  longest stall        {verdict.LongestStall.TotalSeconds:0.00} s, from {stallBegan:0.0} s on");
+        }
+
         Add($"  slowest publish      {verdict.SlowestPublish.TotalSeconds:0.00} s, sent at {Stopwatch.GetElapsedTime(run.Began, verdict.SlowestPublishSent).TotalSeconds:0.0} s");
         Add($"  slowest subscribe    {run.SlowestSubscribe.TotalSeconds:0.00} s, {run.SubscribeErrors} refused");
         Add($"  closed by gateways   {run.Closes.Values.Sum()}{List(run.Closes)}");
