@@ -34,6 +34,7 @@ internal sealed partial class GatewayLease : IHostedService, IDisposable
     private long _lastChangeNumber;
     private long _announced;
     private volatile bool _isHeld;
+    private volatile bool _isAnnounced;
 
     public GatewayLease(
         IGrainFactory grains, IDeliverySink sink, BrokerMetrics metrics, IOptions<BrokerOptions> options, TimeProvider timeProvider,
@@ -52,13 +53,14 @@ internal sealed partial class GatewayLease : IHostedService, IDisposable
     /// <summary>This gateway's id in the cluster.</summary>
     public Guid GatewayId => Volatile.Read(ref _registration)?.Id ?? throw new InvalidOperationException("The gateway has not joined the cluster yet.");
 
-    /// <summary>Whether the lease has been renewed lately.</summary>
+    /// <summary>Whether the lease has been renewed lately, and all interests are announced under it.</summary>
     public bool IsHeld => _isHeld;
 
     /// <inheritdoc/>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         await RegisterAsync(cancellationToken);
+        _isHeld = _isAnnounced = true;
         _announced = _timeProvider.GetTimestamp();
         _running = Task.Run(RunAsync, CancellationToken.None);
     }
@@ -155,7 +157,6 @@ internal sealed partial class GatewayLease : IHostedService, IDisposable
             {
                 await Registry.RegisterAsync(registration, _options.LeaseTime);
                 Volatile.Write(ref _registration, registration);
-                _isHeld = true;
                 return;
             }
             catch (Exception e) when (!cancellationToken.IsCancellationRequested)
@@ -170,17 +171,25 @@ internal sealed partial class GatewayLease : IHostedService, IDisposable
     {
         var stopping = _stopping.Token;
         using var timer = new PeriodicTimer(_options.LeaseTime / 3, _timeProvider);
+        var mending = Task.CompletedTask;
         while (await timer.WaitForNextTickAsync(stopping))
         {
             try
             {
                 if (!await Registry.RenewAsync(GatewayId, _options.LeaseTime))
                 {
-                    await ComeBackAsync(stopping);
+                    _isHeld = _isAnnounced = false;
+                    _metrics.LeaseLosses.Add(1);
+                    LogLost(_logger, _interests.Count);
+                    await RegisterAsync(stopping);
                 }
 
-                _isHeld = true;
-                await MendAsync(stopping);
+                _isHeld = _isAnnounced;
+                // Beside the renewals, or announcing many interests could cost the next lease.
+                if (mending.IsCompleted)
+                {
+                    mending = MendAsync(stopping);
+                }
             }
             catch (Exception e) when (!stopping.IsCancellationRequested)
             {
@@ -190,28 +199,36 @@ internal sealed partial class GatewayLease : IHostedService, IDisposable
         }
     }
 
-    private async Task ComeBackAsync(CancellationToken stopping)
-    {
-        _isHeld = false;
-        _metrics.LeaseLosses.Add(1);
-        LogLost(_logger, _interests.Count);
-        await RegisterAsync(stopping);
-        await AnnounceAllAsync(stopping);
-    }
-
-    // What is stored of an interest is kept for a day, so that what a crash left behind goes away; it must be renewed in time.
+    // What fails here is tried again with the next renewal.
     private async Task MendAsync(CancellationToken stopping)
     {
-        foreach (var (pattern, change) in _failedWithdrawals)
+        try
         {
-            await ChangeOnceAsync(PatternKey.FromValue(pattern), change);
-            _failedWithdrawals.TryRemove(new(pattern, change));
-        }
+            // What is stored of an interest is kept for a day, so that what a crash left behind goes away; it must be renewed in time.
+            if (!_isAnnounced || _timeProvider.GetElapsedTime(_announced) > s_renewInterval)
+            {
+                var gateway = GatewayId;
+                await AnnounceAllAsync(stopping);
+                if (gateway == GatewayId)
+                {
+                    _announced = _timeProvider.GetTimestamp();
+                    _isHeld = _isAnnounced = true;
+                }
+            }
 
-        if (_timeProvider.GetElapsedTime(_announced) > s_renewInterval)
+            foreach (var (pattern, change) in _failedWithdrawals)
+            {
+                await ChangeOnceAsync(PatternKey.FromValue(pattern), change);
+                _failedWithdrawals.TryRemove(new(pattern, change));
+            }
+        }
+        catch (Exception e) when (!stopping.IsCancellationRequested)
         {
-            await AnnounceAllAsync(stopping);
-            _announced = _timeProvider.GetTimestamp();
+            LogNotMended(_logger, e);
+        }
+        catch (OperationCanceledException)
+        {
+            // The gateway stops, and all of this ends with its lease.
         }
     }
 
@@ -256,6 +273,9 @@ internal sealed partial class GatewayLease : IHostedService, IDisposable
 
     [LoggerMessage(141, LogLevel.Warning, "The gateway's lease could not be renewed.")]
     private static partial void LogNotRenewed(ILogger logger, Exception exception);
+
+    [LoggerMessage(144, LogLevel.Warning, "Interests could not be announced or withdrawn; they are with the next renewal.")]
+    private static partial void LogNotMended(ILogger logger, Exception exception);
 
     [LoggerMessage(142, LogLevel.Error, "The gateway's lease ran out; {Count} interests are announced anew. Their subscribers may have missed events.")]
     private static partial void LogLost(ILogger logger, int count);
