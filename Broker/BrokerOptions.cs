@@ -43,7 +43,7 @@ public sealed class BrokerClusterOptions
     public long PendingBytesMax { get; set; } = 64 * 1024 * 1024;
 }
 
-/// <summary>Checks the options at the start; each message names the key.</summary>
+/// <summary>Checks the options at the start; each message names the key. The roles are checked before, since all else depends on them.</summary>
 internal sealed class BrokerOptionsValidator : IValidateOptions<BrokerOptions>
 {
     private static readonly TimeSpan s_leaseTimeMin = TimeSpan.FromSeconds(3);
@@ -52,11 +52,6 @@ internal sealed class BrokerOptionsValidator : IValidateOptions<BrokerOptions>
     public ValidateOptionsResult Validate(string? name, BrokerOptions options)
     {
         var failures = new List<string>();
-        if (options.Roles is < NodeRoles.Silo or > (NodeRoles.Silo | NodeRoles.Gateway))
-        {
-            failures.Add("Fanfare:Roles (--roles) must be Silo, Gateway or Silo,Gateway.");
-        }
-
         if (options.Cluster.LeaseTime < s_leaseTimeMin)
         {
             failures.Add("Fanfare:Cluster:LeaseTime must be at least 3 seconds.");

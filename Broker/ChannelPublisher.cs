@@ -39,6 +39,7 @@ internal sealed class ChannelPublisher(OrleansBackplane backplane, string channe
     private const int BatchCountMax = 1024;
 
     private readonly Queue<PendingPublish> _pending = [];
+    private bool _isRunning;
     private bool _isEnded;
 
     /// <summary>The channel's key.</summary>
@@ -47,7 +48,7 @@ internal sealed class ChannelPublisher(OrleansBackplane backplane, string channe
     /// <summary>Adds a publish behind those that wait; <see langword="false"/> where this publisher has ended and another must be made.</summary>
     public bool TryAdd(PendingPublish publish)
     {
-        bool isFirst;
+        bool runs;
         lock (_pending)
         {
             if (_isEnded)
@@ -55,20 +56,17 @@ internal sealed class ChannelPublisher(OrleansBackplane backplane, string channe
                 return false;
             }
 
-            isFirst = _pending.Count == 0 && !_isRunning;
             _pending.Enqueue(publish);
-            _isRunning = true;
+            (runs, _isRunning) = (_isRunning, true);
         }
 
-        if (isFirst)
+        if (!runs)
         {
             _ = RunAsync();
         }
 
         return true;
     }
-
-    private bool _isRunning;
 
     private async Task RunAsync()
     {

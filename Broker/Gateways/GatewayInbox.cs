@@ -20,6 +20,11 @@ internal sealed partial class GatewayInbox : IGatewayObserver, IDisposable
 
     private static readonly TimeSpan s_checkInterval = TimeSpan.FromMilliseconds(250);
 
+    private static readonly Task<DeliveryReceipt> s_received = Task.FromResult(DeliveryReceipt.Received);
+    private static readonly Task<DeliveryReceipt> s_receivedWithoutRoom = Task.FromResult(DeliveryReceipt.ReceivedWithoutRoom);
+    private static readonly Task<DeliveryReceipt> s_unknown = Task.FromResult(DeliveryReceipt.Unknown);
+    private static readonly Task<DeliveryReceipt> s_superseded = Task.FromResult(DeliveryReceipt.Superseded);
+
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Inflow> _inflows = new(StringComparer.Ordinal);
     // The longest without a delivery first.
@@ -42,16 +47,9 @@ internal sealed partial class GatewayInbox : IGatewayObserver, IDisposable
     {
         lock (_lock)
         {
-            var isNew = !_inflows.TryGetValue(channel, out var inflow);
-            inflow ??= Add(channel);
+            var inflow = _inflows.GetValueOrDefault(channel) ?? Add(channel);
             Touch(inflow);
             // A call may come late, when the activation has long begun by another, or has been followed by the next one.
-            if (isNew)
-            {
-                inflow.Begin(activation, position);
-                return Task.FromResult(ChannelPosition.None);
-            }
-
             if (inflow.Activation == activation || inflow.HasLeft(activation))
             {
                 return Task.FromResult(inflow.GetPosition());
@@ -110,11 +108,6 @@ internal sealed partial class GatewayInbox : IGatewayObserver, IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _timer.Dispose();
-
-    private static readonly Task<DeliveryReceipt> s_received = Task.FromResult(DeliveryReceipt.Received);
-    private static readonly Task<DeliveryReceipt> s_receivedWithoutRoom = Task.FromResult(DeliveryReceipt.ReceivedWithoutRoom);
-    private static readonly Task<DeliveryReceipt> s_unknown = Task.FromResult(DeliveryReceipt.Unknown);
-    private static readonly Task<DeliveryReceipt> s_superseded = Task.FromResult(DeliveryReceipt.Superseded);
 
     private Inflow Add(string channel)
     {

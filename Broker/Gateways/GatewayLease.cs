@@ -114,7 +114,7 @@ internal sealed partial class GatewayLease : IHostedService, IDisposable
         {
             _interests.TryRemove(new(pattern.Value, number));
             // It may have been noted all the same.
-            NoteFailedWithdrawal(pattern);
+            _failedWithdrawals[pattern.Value] = NewWithdrawal();
             throw;
         }
     }
@@ -129,7 +129,7 @@ internal sealed partial class GatewayLease : IHostedService, IDisposable
             return;
         }
 
-        var change = new InterestChange(GatewayId, Interlocked.Increment(ref _lastChangeNumber), IsInterested: false);
+        var change = NewWithdrawal();
         try
         {
             await ChangeAsync(pattern, change, cancellationToken);
@@ -143,8 +143,7 @@ internal sealed partial class GatewayLease : IHostedService, IDisposable
 
     private IGatewayRegistryGrain Registry => _grains.GetGrain<IGatewayRegistryGrain>(0);
 
-    private void NoteFailedWithdrawal(PatternKey pattern) => _failedWithdrawals[pattern.Value] =
-        new InterestChange(GatewayId, Interlocked.Increment(ref _lastChangeNumber), IsInterested: false);
+    private InterestChange NewWithdrawal() => new(GatewayId, Interlocked.Increment(ref _lastChangeNumber), IsInterested: false);
 
     private async Task RegisterAsync(CancellationToken cancellationToken)
     {

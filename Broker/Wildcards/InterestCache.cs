@@ -32,18 +32,6 @@ internal sealed class InterestCache(IGrainFactory grains, GatewayRegistry gatewa
     private readonly Lock _lock = new();
     private readonly Dictionary<string, CachedWildcard> _wildcards = new(StringComparer.Ordinal);
 
-    /// <summary>How many wildcards there are.</summary>
-    public int Count
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return _wildcards.Count;
-            }
-        }
-    }
-
     /// <summary>Returns a wildcard, current from now until <see cref="Release"/>.</summary>
     public async Task<CachedWildcard> AcquireAsync(string wildcard)
     {
