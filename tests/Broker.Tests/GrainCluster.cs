@@ -25,7 +25,10 @@ public sealed class GrainCluster : IAsyncLifetime
             silo.AddMemoryGrainStorageAsDefault();
             ClusterHosting.ConfigureSilo(silo);
         });
-        _cluster = builder.Build();
+        // Nothing of the machine's: the builder's own ports are found with named mutexes, which need a folder that every user may
+        // write, and its log goes to files.
+        builder.Options.ConfigureFileLogging = false;
+        _cluster = new InProcessTestCluster(builder.Options, new MadeUpPorts());
         await _cluster.DeployAsync();
     }
 
@@ -46,5 +49,22 @@ public sealed class GrainCluster : IAsyncLifetime
         var registration = new GatewayRegistration(gateway.Id, [Client.CreateObjectReference<IGatewayObserver>(gateway)]);
         await Client.GetGrain<IGatewayRegistryGrain>(0).RegisterAsync(registration, leaseTime ?? TimeSpan.FromMinutes(10));
         return gateway;
+    }
+
+    /// <summary>Numbers that tell silos apart: what they send stays in memory, so that no port is ever opened.</summary>
+    private sealed class MadeUpPorts : ITestClusterPortAllocator
+    {
+        private const int First = 20_000;
+        private static int s_handedOut;
+
+        public (int, int) AllocateConsecutivePortPairs(int numPorts)
+        {
+            var first = First + Interlocked.Add(ref s_handedOut, 2 * numPorts) - (2 * numPorts);
+            return (first, first + numPorts);
+        }
+
+        public void Dispose()
+        {
+        }
     }
 }
