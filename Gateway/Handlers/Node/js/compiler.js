@@ -9,14 +9,14 @@
 //
 // becomes
 //
-//     (function (__modules, __tick) { "use strict";const { util: util } = __modules["@aws-appsync/utils"];
+//     (function (__modules, __tick) { "use strict";const { "util": util } = __modules["@aws-appsync/utils"];
 //     ;
 //     ;      const onPublish = (ctx) =>(__tick(), ctx.events.filter((e) =>(__tick(), e.payload)))
 //     ;return { onPublish: onPublish, onSubscribe: void 0 }; })
 //
 // The function runs once per call of a handler, so no state of the module outlives a call. Two things keep the result equal to the module:
 // acorn has parsed the text as a module, so what only a module forbids is already refused; and what means something else in a script
-// (`<!--`, `arguments` at the top, `import()`) is dealt with below.
+// (`<!--`, `await` and `arguments` at the top, `import()`) is dealt with below.
 //
 // The completion value of this script is a function: acorn's namespace object in, `{ compile }` out. It uses nothing but the language.
 (function (acorn) {
@@ -120,8 +120,6 @@
       ecmaVersion: ECMA_VERSION,
       sourceType: 'module',
       allowHashBang: true,
-      // There is nothing to wait for: handlers are synchronous.
-      allowAwaitOutsideFunction: false,
       onToken(token) {
         switch (token.type.label) {
           case 'name': noted.names.add(token.value); break;
@@ -310,7 +308,7 @@
 
   // Reports what APPSYNC_JS does not support, as far as the text alone shows it: `unsupported(offset, message)`; and what cannot run as the
   // module says: `error(offset, message)`.
-  function check(tree, scopes, unsupported, error) {
+  function check(source, tree, scopes, unsupported, error) {
     let scope = null;
     const functions = [];
 
@@ -370,13 +368,6 @@
       }
     }
 
-    // A method of an object literal may be the author's own.
-    function hasOwnMember(node, name) {
-      const value = node.type === 'Identifier' ? resolve(node.name)?.value : node;
-      return value?.type === 'ObjectExpression'
-        && value.properties.some((property) => property.type !== 'Property' || property.computed || (property.key.name ?? property.key.value) === name);
-    }
-
     function checkMember(node, parent, key) {
       const name = node.computed
         ? node.property.type === 'Literal' && typeof node.property.value === 'string' ? node.property.value : null
@@ -392,8 +383,9 @@
       }
       // `counts.toString = 1` and `Object.prototype.toString.call(x)`: only the second uses the method.
       const used = (parent.type === 'CallExpression' && key === 'callee') || (node.object.type === 'MemberExpression' && parent.type === 'MemberExpression');
+      // An object may have such a method of its own.
       const kind = used ? kindOf(node.object) : null;
-      if (kind !== null && REFUSED_METHODS[kind].has(name) && !(kind === 'Object' && hasOwnMember(node.object, name))) {
+      if (kind !== null && REFUSED_METHODS[kind].has(name) && !(kind === 'Object' && node.object.type !== 'MemberExpression')) {
         unsupported(node.property.start, `The ${kind.toLowerCase()} method '${name}' is not supported by APPSYNC_JS`);
       }
     }
@@ -426,6 +418,11 @@
 
     const refuse = (node, what) => unsupported(node.start, `${what} not supported by APPSYNC_JS`);
 
+    // Outside of functions there is nothing that could wait: modules run synchronously here.
+    const refuseAwait = (node, what) => functions.length === 0
+      ? error(node.start, "'await' can only be used in functions")
+      : refuse(node, what);
+
     walk(tree, (node, parent, key) => {
       if (scopes.has(node)) {
         scope = scopes.get(node);
@@ -454,7 +451,7 @@
         case 'Super': refuse(node, "'super' is"); break;
         case 'NewExpression': refuse(node, "'new' is"); break;
         case 'YieldExpression': refuse(node, "'yield' is"); break;
-        case 'AwaitExpression': refuse(node, "'await' is"); break;
+        case 'AwaitExpression': refuseAwait(node, "'await' is"); break;
         case 'TryStatement': refuse(node, "'try' statements are"); break;
         case 'ThrowStatement': unsupported(node.start, "'throw' statements are not supported by APPSYNC_JS; use util.error"); break;
         case 'WhileStatement': refuse(node, "'while' loops are"); break;
@@ -462,7 +459,7 @@
         case 'ForStatement': unsupported(node.start, "'for' loops with a counter are not supported by APPSYNC_JS; use 'for...of' or 'for...in'"); break;
         case 'ForOfStatement':
           if (node.await) {
-            refuse(node, "'for await' loops are");
+            refuseAwait(node, "'for await' loops are");
           }
           break;
         case 'ContinueStatement': refuse(node, "'continue' is"); break;
@@ -480,6 +477,10 @@
           }
           break;
         case 'BinaryExpression':
+          // Three operators to acorn, a comment to a script, and an error to every engine's modules.
+          if (node.operator === '<' && source.startsWith('<!--', node.right.start - 1)) {
+            error(node.right.start - 1, 'HTML comments are not allowed in modules');
+          }
           if (node.operator === 'in' || node.operator === 'instanceof') {
             refuse(node, `'${node.operator}' is`);
           }
@@ -607,7 +608,7 @@
     const enterFunctionBody = (node) => {
       const { body } = node;
       if (body.type !== 'BlockStatement') {
-        insert(endOfArrow(body), `(${tickCall}, `);
+        insert(endOfArrow(body), `(${tickCall},`);
         return;
       }
       const directives = body.body.filter((statement) => typeof statement.directive === 'string');
@@ -648,12 +649,6 @@
             overwrite(node.start, node.start + 'import'.length, 'null');
           } else if (node.meta.name === 'import') {
             overwrite(node.start, node.end, 'null');
-          }
-          break;
-        case 'BinaryExpression':
-          // A comment in a script, three operators in a module.
-          if (node.operator === '<' && source.startsWith('<!--', node.right.start - 1)) {
-            insert(node.right.start, ' ');
           }
           break;
       }
@@ -757,7 +752,7 @@
       const { tree, names } = parsed;
       const [modulesName, tickName, defaultName] = ['__modules', '__tick', '__default'].map((name) => unusedName(names, name));
       const scopes = findScopes(tree);
-      check(tree, scopes, report('unsupported'), error);
+      check(source, tree, scopes, report('unsupported'), error);
       const { imports, exports } = readModule(tree, modulesName, error);
       for (const name of HANDLERS) {
         if (exports.has(name)) {
