@@ -64,6 +64,9 @@ public sealed class Api
     /// <summary>The namespaces by name; names are case-sensitive.</summary>
     public required FrozenDictionary<string, ChannelNamespace> Namespaces { get; init; }
 
+    /// <summary>The data sources by name; names are case-sensitive.</summary>
+    public FrozenDictionary<string, DataSource> DataSources { get; init; } = FrozenDictionary<string, DataSource>.Empty;
+
     /// <summary>The API's keys, expired ones included.</summary>
     public IReadOnlyList<ApiKey> Keys { get; init; } = [];
 

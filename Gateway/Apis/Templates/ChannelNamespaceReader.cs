@@ -100,7 +100,7 @@ internal sealed partial class ChannelNamespaceReader(TemplateSet set)
         {
             integration.Error("DataSourceName", "DIRECT needs a Lambda data source");
         }
-        else if (isDirect && draft is not null && draft.DataSources[source!].Type != DataSourceReader.LambdaType)
+        else if (isDirect && draft is not null && draft.DataSources[source!].Source.Kind != DataSourceKind.Lambda)
         {
             integration.Error(
                 "DataSourceName", $"DIRECT needs a Lambda data source, and this one is {draft.DataSources[source!].Type}");

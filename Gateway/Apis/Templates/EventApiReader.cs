@@ -3,6 +3,12 @@ using System.Text.RegularExpressions;
 
 namespace Fanfare.Gateway.Apis.Templates;
 
+/// <summary>A data source with what messages say of it.</summary>
+/// <param name="Source">The data source.</param>
+/// <param name="Type">The type as the template has it.</param>
+/// <param name="Shown">The name as messages may show it.</param>
+internal sealed record DataSourceDraft(DataSource Source, string Type, string Shown);
+
 /// <summary>An API that is being put together from its resources.</summary>
 internal sealed class ApiDraft(ApiIdentity identity)
 {
@@ -12,8 +18,8 @@ internal sealed class ApiDraft(ApiIdentity identity)
     /// <summary>The settings of the API's own resource.</summary>
     public ApiSettings Settings { get; set; } = ApiSettings.Empty;
 
-    /// <summary>The data sources' types by name, with the name as messages may show it.</summary>
-    public Dictionary<string, (string Type, string Shown)> DataSources { get; } = new(StringComparer.Ordinal);
+    /// <summary>The data sources by name.</summary>
+    public Dictionary<string, DataSourceDraft> DataSources { get; } = new(StringComparer.Ordinal);
 
     /// <summary>The namespaces by name.</summary>
     public Dictionary<string, ChannelNamespace> Namespaces { get; } = new(StringComparer.Ordinal);
@@ -163,6 +169,7 @@ internal sealed partial class EventApiReader
         DefaultPublishModes = draft.Settings.DefaultPublishModes,
         DefaultSubscribeModes = draft.Settings.DefaultSubscribeModes,
         LogLevel = draft.Settings.LogLevel,
+        DataSources = draft.DataSources.ToFrozenDictionary(entry => entry.Key, entry => entry.Value.Source, StringComparer.Ordinal),
         Namespaces = draft.Namespaces.ToFrozenDictionary(StringComparer.Ordinal),
         Keys = draft.Keys,
         Tags = draft.Settings.Tags,
