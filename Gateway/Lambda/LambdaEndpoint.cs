@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Net;
 using System.Net.Http.Headers;
 
@@ -13,7 +12,6 @@ internal sealed class LambdaEndpoint(bool isSerial) : IDisposable
 
     // Enough for a burst of connects; more of them wait for a free connection, within their timeouts.
     private const int ConnectionsMax = 256;
-    private const int FirstReadBytes = 16 * 1024;
 
     // Addresses behind a host name change; the pool looks again this often.
     private static readonly TimeSpan s_connectionLifetime = TimeSpan.FromMinutes(5);
@@ -65,7 +63,8 @@ internal sealed class LambdaEndpoint(bool isSerial) : IDisposable
         try
         {
             using var response = await _http.SendAsync(request, cancellationToken);
-            return await ReadAsync(response.Content, cancellationToken) is { } body
+            // An invoker hands the answer out as soon as its head is there, so the body comes through here alone.
+            return await BoundedContent.ReadAsync(response.Content, ResponseBytesMax, cancellationToken) is { } body
                 ? LambdaResponse.Interpret(kind, type, response, body)
                 : LambdaResult.Failed(new LambdaFailure(LambdaFailureKind.ResponseTooLarge) { Status = (int)response.StatusCode });
         }
@@ -77,48 +76,6 @@ internal sealed class LambdaEndpoint(bool isSerial) : IDisposable
         catch (Exception e) when (e is HttpRequestException or IOException)
         {
             return LambdaResult.Failed(new LambdaFailure(LambdaFailureKind.Disconnected));
-        }
-    }
-
-    // An invoker hands the answer out as soon as its head is there, so the body comes through here alone.
-    private static async Task<byte[]?> ReadAsync(HttpContent content, CancellationToken cancellationToken)
-    {
-        if (content.Headers.ContentLength > ResponseBytesMax)
-        {
-            return null;
-        }
-
-        await using var stream = await content.ReadAsStreamAsync(cancellationToken);
-        var buffer = ArrayPool<byte>.Shared.Rent((int)(content.Headers.ContentLength + 1 ?? FirstReadBytes));
-        try
-        {
-            var length = 0;
-            while (true)
-            {
-                var read = await stream.ReadAsync(buffer.AsMemory(length), cancellationToken);
-                if (read == 0)
-                {
-                    return buffer.AsSpan(0, length).ToArray();
-                }
-
-                length += read;
-                if (length > ResponseBytesMax)
-                {
-                    return null;
-                }
-
-                if (length == buffer.Length)
-                {
-                    var larger = ArrayPool<byte>.Shared.Rent(2 * length);
-                    buffer.AsSpan(0, length).CopyTo(larger);
-                    ArrayPool<byte>.Shared.Return(buffer, clearArray: true);
-                    buffer = larger;
-                }
-            }
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(buffer, clearArray: true);
         }
     }
 
