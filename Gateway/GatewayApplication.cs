@@ -8,6 +8,7 @@ using Fanfare.Gateway.Authorization.Lambda;
 using Fanfare.Gateway.Backplane;
 using Fanfare.Gateway.Connections;
 using Fanfare.Gateway.FanOut;
+using Fanfare.Gateway.Handlers.DataSources;
 using Fanfare.Gateway.Lambda;
 using Fanfare.Gateway.Observability;
 using Fanfare.Gateway.Publishing;
@@ -129,6 +130,8 @@ internal static class GatewayApplication
         services.AddSingleton<LocalFanOut>();
         services.AddSingleton<IDeliverySink>(provider => provider.GetRequiredService<LocalFanOut>());
         services.AddSingleton<IBackplane, EmbeddedBackplane>();
+
+        services.AddDataSources();
 
         services.AddSingleton<BackplaneFailures>();
         services.AddSingleton<EventPublisher>();

@@ -1,5 +1,6 @@
 using Fanfare.Gateway.Authorization.Iam;
 using Fanfare.Gateway.Authorization.Jwt;
+using Fanfare.Gateway.Handlers.DataSources;
 using Fanfare.Gateway.Lambda;
 using Microsoft.Extensions.Options;
 
@@ -67,6 +68,9 @@ public sealed class GatewayOptions
 
     /// <summary>Gets where functions are and how they are called.</summary>
     public LambdaOptions Lambda { get; } = new();
+
+    /// <summary>Gets where the data sources of handlers are and how they are called.</summary>
+    public DataSourceOptions DataSources { get; } = new();
 }
 
 /// <summary>Checks the options at the start; each message names the key.</summary>
@@ -124,6 +128,7 @@ internal sealed class GatewayOptionsValidator : IValidateOptions<GatewayOptions>
 
         JwtOptionsValidator.Validate(options, failures);
         options.Lambda.Validate(failures);
+        options.DataSources.Validate(failures);
         return failures.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
 
         void RequirePositive(long value, string key)

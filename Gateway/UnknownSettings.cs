@@ -39,6 +39,10 @@ internal static class UnknownSettings
         }
     }
 
+    // Of a list, or of a dictionary whatever its keys.
     private static Type? GetItemType(Type type) =>
-        type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IList<>) ? type.GetGenericArguments()[0] : null;
+        type.IsGenericType
+        && (type.GetGenericTypeDefinition() == typeof(IList<>) || type.GetGenericTypeDefinition() == typeof(IDictionary<,>))
+            ? type.GetGenericArguments()[^1]
+            : null;
 }

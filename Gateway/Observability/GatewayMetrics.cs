@@ -41,6 +41,8 @@ internal sealed class GatewayMetrics : IDisposable
         LambdaInvocations = _meter.CreateCounter<long>("fanfare.lambda.invocations", "{call}", "Calls of functions by outcome.");
         LambdaDuration = _meter.CreateHistogram("fanfare.lambda.duration", "s",
             "From the call of a function to its outcome, all attempts together.", advice: s_latencyAdvice);
+        DataSourceDuration = _meter.CreateHistogram("fanfare.datasource.duration", "s",
+            "From the call of a handler's data source to its answer, waiting and all attempts together.", advice: s_latencyAdvice);
         HandshakeDuration = _meter.CreateHistogram("fanfare.handshake.duration", "s",
             "From the upgrade request to its answer.", advice: s_latencyAdvice);
         ConnectionDuration = _meter.CreateHistogram("fanfare.connection.duration", "s",
@@ -89,6 +91,9 @@ internal sealed class GatewayMetrics : IDisposable
 
     /// <summary>Seconds that calls of functions took; tag <c>function</c>.</summary>
     public Histogram<double> LambdaDuration { get; }
+
+    /// <summary>Seconds that calls of data sources took; tags <c>api</c>, <c>source</c>, <c>kind</c>, <c>outcome</c>.</summary>
+    public Histogram<double> DataSourceDuration { get; }
 
     /// <summary>Seconds from the upgrade request to its answer.</summary>
     public Histogram<double> HandshakeDuration { get; }
