@@ -1,5 +1,6 @@
 using Fanfare.Gateway.Authorization.Iam;
 using Fanfare.Gateway.Authorization.Jwt;
+using Fanfare.Gateway.Handlers;
 using Fanfare.Gateway.Handlers.DataSources;
 using Fanfare.Gateway.Lambda;
 using Microsoft.Extensions.Options;
@@ -71,6 +72,9 @@ public sealed class GatewayOptions
 
     /// <summary>Gets where the data sources of handlers are and how they are called.</summary>
     public DataSourceOptions DataSources { get; } = new();
+
+    /// <summary>Gets how event handlers run.</summary>
+    public HandlerOptions Handlers { get; } = new();
 }
 
 /// <summary>Checks the options at the start; each message names the key.</summary>
@@ -129,6 +133,7 @@ internal sealed class GatewayOptionsValidator : IValidateOptions<GatewayOptions>
         JwtOptionsValidator.Validate(options, failures);
         options.Lambda.Validate(failures);
         options.DataSources.Validate(failures);
+        options.Handlers.Validate(failures);
         return failures.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(failures);
 
         void RequirePositive(long value, string key)

@@ -1,0 +1,486 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.Diagnostics;
+
+namespace Fanfare.Gateway.Handlers.Node;
+
+/// <summary>How a worker came to its end.</summary>
+internal enum WorkerEnd
+{
+    /// <summary>It was asked to end.</summary>
+    Stopped,
+
+    /// <summary>It was killed for taking too long.</summary>
+    Overdue,
+
+    /// <summary>It was killed for an answer that is too large.</summary>
+    TooLarge,
+
+    /// <summary>It died by itself.</summary>
+    Died,
+}
+
+/// <summary>One Node.js process and the calls under way in it.</summary>
+/// <remarks>
+/// <para>
+/// Two threads of its own, since a process's pipes know no waiting but a thread's: one writes, all that is queued in one go; the other
+/// reads answers. Calls are answered in their order, so that whatever a worker does not answer, it does for one of those it was sent.
+/// </para>
+/// <para>Safe for concurrent use.</para>
+/// </remarks>
+internal sealed class NodeWorker
+{
+    private const byte BootFrame = 0;
+    private const byte LoadFrame = 2;
+    private const byte UnloadFrame = 4;
+    private const uint BootCall = 0;
+    private const int ErrorLinesMax = 20;
+    private const int ErrorLineLengthMax = 200;
+    private const int FrameHeadBytes = 2 * sizeof(uint);
+    private const int BufferBytes = 64 * 1024;
+
+    // A buffer that one large message made grow is not kept for ever.
+    private const int BufferBytesKept = 1024 * 1024;
+    private const int ThreadStackBytes = 256 * 1024;
+
+    // A worker that uses no processor time is overdue only after this many times what its code may take.
+    private const int WaitFactor = 10;
+
+    private static readonly TimeSpan s_exitTimeout = TimeSpan.FromSeconds(5);
+
+    // Room for what an answer has besides the result.
+    private const int AnswerMarginBytes = 2 * 1024 * 1024;
+
+    // An object rather than a Lock, since the writer waits on it.
+    private readonly object _lock = new();
+    private readonly Process _process;
+    private readonly Action<NodeWorker, WorkerEnd, IReadOnlyList<NodeCall>> _ended;
+    private readonly Action _answered;
+    private readonly TimeProvider _timeProvider;
+    private readonly int _answerBytesMax;
+    private readonly Dictionary<uint, NodeCall> _calls = [];
+    private readonly HashSet<NodeModule> _modules = [];
+    private readonly Queue<string> _errorLines = new();
+    private readonly TaskCompletionSource _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private ArrayBufferWriter<byte> _queued = new(BufferBytes);
+    private ArrayBufferWriter<byte> _writing = new(BufferBytes);
+    private uint _lastCall = BootCall;
+    private long _progressed;
+    private bool _isReady;
+    private bool _isEnding;
+    private WorkerEnd? _end;
+    private (long Progressed, TimeSpan ProcessorTime) _sample;
+
+    private NodeWorker(
+        Process process, HandlerOptions options, Action<NodeWorker, WorkerEnd, IReadOnlyList<NodeCall>> ended, Action answered,
+        TimeProvider timeProvider)
+    {
+        _process = process;
+        _ended = ended;
+        _answered = answered;
+        _timeProvider = timeProvider;
+        _answerBytesMax = options.ResultBytesMax + options.LogBytesMax + AnswerMarginBytes;
+        _progressed = timeProvider.GetTimestamp();
+    }
+
+    /// <summary>The process's id.</summary>
+    public int ProcessId => _process.Id;
+
+    /// <summary>Whether the process came so far as to answer.</summary>
+    public bool IsReady
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _isReady;
+            }
+        }
+    }
+
+    /// <summary>Whether the worker takes no more calls.</summary>
+    public bool IsEnding
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _isEnding;
+            }
+        }
+    }
+
+    /// <summary>How many calls wait for their answer.</summary>
+    public int CallCount
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _calls.Count;
+            }
+        }
+    }
+
+    /// <summary>What the process wrote to its standard error last.</summary>
+    public string ErrorOutput
+    {
+        get
+        {
+            lock (_errorLines)
+            {
+                return string.Join('\n', _errorLines);
+            }
+        }
+    }
+
+    /// <summary>Completes when the process is gone and its calls are accounted for.</summary>
+    public Task Exited => _exited.Task;
+
+    /// <summary>Starts a worker.</summary>
+    /// <param name="installation">The Node.js to start.</param>
+    /// <param name="options">The limits.</param>
+    /// <param name="ended">Told once, when the process is gone: how, and which calls it left without an answer.</param>
+    /// <param name="answered">Told when calls were answered, so that there may be room for others.</param>
+    /// <param name="timeProvider">The time.</param>
+    /// <exception cref="HandlerRuntimeException">The process cannot be started.</exception>
+    public static NodeWorker Start(
+        NodeInstallation installation, HandlerOptions options, Action<NodeWorker, WorkerEnd, IReadOnlyList<NodeCall>> ended, Action answered,
+        TimeProvider timeProvider)
+    {
+        var worker = new NodeWorker(installation.StartWorker(options), options, ended, answered, timeProvider);
+        worker.Start(WorkerScripts.GetBootMessage(options));
+        return worker;
+    }
+
+    /// <summary>Sends a call.</summary>
+    /// <param name="call">The call.</param>
+    /// <param name="callsMax">How many may be under way.</param>
+    /// <returns><see langword="false"/> where the worker is ending or has no room; the call is still the caller's then.</returns>
+    public bool TrySend(NodeCall call, int callsMax)
+    {
+        lock (_lock)
+        {
+            if (_isEnding || _calls.Count >= callsMax)
+            {
+                return false;
+            }
+
+            if (call.Module is { } module && _modules.Add(module))
+            {
+                WriteModuleFrame(LoadFrame, module, module.Program.Span);
+            }
+
+            _lastCall = _lastCall == uint.MaxValue ? BootCall + 1 : _lastCall + 1;
+            if (call.TryWriteTo(_queued, _lastCall))
+            {
+                if (_calls.Count == 0)
+                {
+                    _progressed = _timeProvider.GetTimestamp();
+                }
+
+                _calls.Add(_lastCall, call);
+                Monitor.Pulse(_lock);
+            }
+
+            return true;
+        }
+    }
+
+    /// <summary>Forgets a module, where the worker has it.</summary>
+    public void Unload(NodeModule module)
+    {
+        lock (_lock)
+        {
+            if (!_isEnding && _modules.Remove(module))
+            {
+                WriteModuleFrame(UnloadFrame, module, []);
+                Monitor.Pulse(_lock);
+            }
+        }
+    }
+
+    /// <summary>Kills the worker where a call takes longer than it may.</summary>
+    /// <param name="evaluationTimeout">How long a call may compute.</param>
+    /// <param name="startTimeout">How long the process may take to begin.</param>
+    public void EndIfOverdue(TimeSpan evaluationTimeout, TimeSpan startTimeout)
+    {
+        long progressed;
+        lock (_lock)
+        {
+            if (_isEnding || (_isReady && _calls.Count == 0))
+            {
+                return;
+            }
+
+            progressed = _progressed;
+        }
+
+        // On a machine with more to do than it can, a worker waits for its turn, and its code must not be blamed for that: what counts is
+        // the processor's time, unless the worker came to a halt without using any.
+        var elapsed = _timeProvider.GetElapsedTime(progressed);
+        var processorTime = GetProcessorTime();
+        if (_sample.Progressed != progressed)
+        {
+            _sample = (progressed, processorTime);
+        }
+
+        var isOverdue = _isReady
+            ? elapsed > evaluationTimeout
+                && (processorTime - _sample.ProcessorTime > evaluationTimeout / 2 || elapsed > evaluationTimeout * WaitFactor)
+            : elapsed > startTimeout;
+        if (isOverdue)
+        {
+            Kill(WorkerEnd.Overdue);
+        }
+    }
+
+    /// <summary>Ends the worker: at once where it is idle, else when it has answered what it was sent.</summary>
+    public void Stop() => End(WorkerEnd.Stopped);
+
+    /// <summary>Kills the worker.</summary>
+    public void Kill(WorkerEnd end)
+    {
+        End(end);
+        try
+        {
+            _process.Kill();
+        }
+        catch (InvalidOperationException)
+        {
+            // It ended by itself meanwhile.
+        }
+    }
+
+    private void Start(ReadOnlySpan<byte> bootMessage)
+    {
+        NodeCall.WriteHeader(_queued, BootFrame, BootCall, bootMessage.Length);
+        _queued.Write(bootMessage);
+        StartThread("fanfare handler output", WriteLoop);
+        StartThread("fanfare handler input", ReadLoop);
+        StartThread("fanfare handler errors", ReadErrors);
+    }
+
+    private static void StartThread(string name, ThreadStart loop) => new Thread(loop, ThreadStackBytes) { IsBackground = true, Name = name }.Start();
+
+    private void End(WorkerEnd end)
+    {
+        lock (_lock)
+        {
+            _end ??= end;
+            _isEnding = true;
+            Monitor.Pulse(_lock);
+        }
+    }
+
+    private TimeSpan GetProcessorTime()
+    {
+        try
+        {
+            _process.Refresh();
+            return _process.TotalProcessorTime;
+        }
+        catch (InvalidOperationException)
+        {
+            return default;
+        }
+    }
+
+    private void WriteModuleFrame(byte type, NodeModule module, ReadOnlySpan<byte> body)
+    {
+        NodeCall.WriteHeader(_queued, type, BootCall, sizeof(uint) + body.Length);
+        BinaryPrimitives.WriteUInt32LittleEndian(_queued.GetSpan(sizeof(uint)), module.Id);
+        _queued.Advance(sizeof(uint));
+        _queued.Write(body);
+    }
+
+    private void WriteLoop()
+    {
+        var input = _process.StandardInput.BaseStream;
+        try
+        {
+            while (true)
+            {
+                bool isEnding;
+                lock (_lock)
+                {
+                    while (_queued.WrittenCount == 0 && !_isEnding)
+                    {
+                        Monitor.Wait(_lock);
+                    }
+
+                    (_queued, _writing) = (_writing, _queued);
+                    isEnding = _isEnding;
+                }
+
+                if (_writing.WrittenCount > 0)
+                {
+                    input.Write(_writing.WrittenSpan);
+                    input.Flush();
+                    _writing.ResetWrittenCount();
+                }
+
+                if (_writing.Capacity > BufferBytesKept)
+                {
+                    _writing = new ArrayBufferWriter<byte>(BufferBytes);
+                }
+
+                if (isEnding)
+                {
+                    break;
+                }
+            }
+        }
+        catch (IOException)
+        {
+            // The process is gone; the reader tells.
+        }
+        finally
+        {
+            try
+            {
+                input.Close();
+            }
+            catch (IOException)
+            {
+                // Closing a pipe that is broken already.
+            }
+        }
+    }
+
+    private void ReadLoop()
+    {
+        var output = _process.StandardOutput.BaseStream;
+        var buffer = new byte[BufferBytes];
+        var length = 0;
+        try
+        {
+            int read;
+            while ((read = output.Read(buffer, length, buffer.Length - length)) > 0)
+            {
+                length += read;
+                var consumed = Answer(buffer.AsSpan(0, length), out var needed);
+                if (consumed > 0)
+                {
+                    _answered();
+                }
+
+                if (needed > _answerBytesMax)
+                {
+                    Kill(WorkerEnd.TooLarge);
+                    break;
+                }
+
+                buffer.AsSpan(consumed, length - consumed).CopyTo(buffer);
+                length -= consumed;
+                if (needed > buffer.Length)
+                {
+                    Array.Resize(ref buffer, needed);
+                }
+                else if (length == 0 && buffer.Length > BufferBytesKept)
+                {
+                    buffer = new byte[BufferBytes];
+                }
+            }
+        }
+        catch (IOException)
+        {
+            // As an end.
+        }
+
+        OnExited();
+    }
+
+    // Returns how much of the bytes it took; needed is the size of the frame that is not whole yet.
+    private int Answer(ReadOnlySpan<byte> bytes, out int needed)
+    {
+        var consumed = 0;
+        needed = 0;
+        while (bytes.Length - consumed >= FrameHeadBytes)
+        {
+            var frame = bytes[consumed..];
+            var frameLength = sizeof(uint) + (long)BinaryPrimitives.ReadUInt32LittleEndian(frame);
+            if (frameLength > frame.Length)
+            {
+                needed = (int)Math.Min(frameLength, int.MaxValue);
+                break;
+            }
+
+            Answer(BinaryPrimitives.ReadUInt32LittleEndian(frame[sizeof(uint)..]), frame[FrameHeadBytes..(int)frameLength]);
+            consumed += (int)frameLength;
+        }
+
+        return consumed;
+    }
+
+    private void Answer(uint id, ReadOnlySpan<byte> answer)
+    {
+        NodeCall? call;
+        lock (_lock)
+        {
+            _progressed = _timeProvider.GetTimestamp();
+            if (id == BootCall)
+            {
+                _isReady = true;
+                return;
+            }
+
+            if (!_calls.Remove(id, out call))
+            {
+                return;
+            }
+        }
+
+        var rented = ArrayPool<byte>.Shared.Rent(answer.Length);
+        answer.CopyTo(rented);
+        call.Complete(HandlerReply.Returned(rented, answer.Length));
+    }
+
+    private void ReadErrors()
+    {
+        try
+        {
+            while (_process.StandardError.ReadLine() is { } line)
+            {
+                lock (_errorLines)
+                {
+                    if (_errorLines.Count == ErrorLinesMax)
+                    {
+                        _errorLines.Dequeue();
+                    }
+
+                    _errorLines.Enqueue(line.Length <= ErrorLineLengthMax ? line : line[..ErrorLineLengthMax]);
+                }
+            }
+        }
+        catch (IOException)
+        {
+            // As an end.
+        }
+    }
+
+    private void OnExited()
+    {
+        // Its output is closed, so it is ending or dead; no longer than this is waited for the rest.
+        if (!_process.WaitForExit(s_exitTimeout))
+        {
+            Kill(WorkerEnd.Died);
+            _process.WaitForExit();
+        }
+
+        NodeCall[] calls;
+        WorkerEnd end;
+        lock (_lock)
+        {
+            _isEnding = true;
+            end = _end ??= WorkerEnd.Died;
+            calls = [.. _calls.OrderBy(pair => pair.Key).Select(pair => pair.Value)];
+            _calls.Clear();
+            Monitor.Pulse(_lock);
+        }
+
+        _ended(this, end, calls);
+        _process.Dispose();
+        _exited.SetResult();
+    }
+}
