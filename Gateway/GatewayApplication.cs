@@ -8,6 +8,7 @@ using Fanfare.Gateway.Authorization.Lambda;
 using Fanfare.Gateway.Backplane;
 using Fanfare.Gateway.Connections;
 using Fanfare.Gateway.FanOut;
+using Fanfare.Gateway.Handlers;
 using Fanfare.Gateway.Handlers.DataSources;
 using Fanfare.Gateway.Lambda;
 using Fanfare.Gateway.Observability;
@@ -132,6 +133,7 @@ internal static class GatewayApplication
         services.AddSingleton<IBackplane, EmbeddedBackplane>();
 
         services.AddDataSources();
+        services.AddHandlers();
 
         services.AddSingleton<BackplaneFailures>();
         services.AddSingleton<EventPublisher>();

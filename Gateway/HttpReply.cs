@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Fanfare.Gateway.Protocol;
@@ -7,6 +8,11 @@ namespace Fanfare.Gateway;
 /// <summary>Writes HTTP answers in the protocol's shape: the headers of every answer, and errors.</summary>
 internal static class HttpReply
 {
+    private const int HeaderTypeLengthMax = 128;
+
+    private static readonly SearchValues<char> s_headerCharacters =
+        SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:-");
+
     /// <summary>Adds what every answer carries: the request's id, and that pages of all origins may read it.</summary>
     public static void AddHeaders(IHeaderDictionary headers, Guid requestId)
     {
@@ -19,7 +25,7 @@ internal static class HttpReply
     public static async Task WriteErrorAsync(HttpResponse response, ProtocolError error)
     {
         response.StatusCode = error.Status;
-        response.Headers["x-amzn-errortype"] = error.ErrorType;
+        response.Headers["x-amzn-errortype"] = ToHeader(error.ErrorType);
 
         // Amplify shows a top-level message and doesn't look into errors.
         var builder = new FrameBuilder(64 + (2 * error.Json.Length));
@@ -35,6 +41,18 @@ internal static class HttpReply
 
         builder.Append("}"u8);
         await WriteBodyAsync(response, builder.CompletePayload());
+    }
+
+    // A type may be a handler's own words: only what is harmless in a header goes there (handlers, 7.1).
+    private static string ToHeader(string errorType)
+    {
+        if (errorType.Length <= HeaderTypeLengthMax && !errorType.AsSpan().ContainsAnyExcept(s_headerCharacters))
+        {
+            return errorType;
+        }
+
+        var kept = errorType.Where(character => s_headerCharacters.Contains(character)).Take(HeaderTypeLengthMax);
+        return string.Concat(kept);
     }
 
     /// <summary>Answers with a JSON body, whose memory is given back.</summary>

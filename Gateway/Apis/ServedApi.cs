@@ -21,8 +21,9 @@ internal sealed class ServedApi
         }
 
         Issuers = TokenIssuers.Create(model.AuthProviders, options.Cognito.Endpoint);
-        _namespaces = model.Namespaces.Values
-            .ToFrozenDictionary(ns => ns.Name, ns => new ServedNamespace(this, ns, metrics), StringComparer.Ordinal)
+        Namespaces = [.. model.Namespaces.Values.Select(ns => new ServedNamespace(this, ns, metrics))];
+        _namespaces = Namespaces
+            .ToFrozenDictionary(ns => ns.Name, StringComparer.Ordinal)
             .GetAlternateLookup<ReadOnlySpan<char>>();
     }
 
@@ -44,6 +45,9 @@ internal sealed class ServedApi
     /// <summary>The limit on events published, or <see langword="null"/> where it is off.</summary>
     public RateLimit? InboundEventRate { get; }
 
+    /// <summary>The API's namespaces.</summary>
+    public IReadOnlyList<ServedNamespace> Namespaces { get; }
+
     /// <summary>Finds a namespace by its name; names are case-sensitive.</summary>
     public ServedNamespace? FindNamespace(ReadOnlySpan<char> name) => _namespaces.TryGetValue(name, out var found) ? found : null;
 }
@@ -62,12 +66,6 @@ internal sealed class ServedNamespace(ServedApi api, ChannelNamespace model, Gat
 
     /// <summary>Modes that may subscribe here.</summary>
     public AuthModes SubscribeModes { get; } = model.SubscribeModes ?? api.Model.DefaultSubscribeModes;
-
-    /// <summary>Whether publishes here must pass a handler.</summary>
-    public bool HandlesPublish { get; } = model.HandlesPublish;
-
-    /// <summary>Whether subscribes here must pass a handler.</summary>
-    public bool HandlesSubscribe { get; } = model.HandlesSubscribe;
 
     /// <summary>The namespace's counters.</summary>
     public NamespaceMetrics Metrics { get; } = metrics.ForNamespace(api.Model.Id, model.Name);

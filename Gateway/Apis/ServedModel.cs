@@ -42,14 +42,6 @@ internal sealed class ServedModel
             }
         }
 
-        foreach (var api in apis)
-        {
-            foreach (var ns in api.Namespaces.Values.Where(ns => ns.HandlesPublish || ns.HandlesSubscribe))
-            {
-                ServedModelLog.HandlersNotRun(logger, ns.Name, api.Name);
-            }
-        }
-
         Directory = new ApiDirectory([.. apis.Select(api => new ServedApi(api, settings, metrics, timeProvider))]);
         _startDetails = new StartDetails(address.Authority, keys, loaded.Outputs, authority => templates.Load(authority).Outputs);
     }
@@ -127,8 +119,4 @@ internal static partial class ServedModelLog
 
     [LoggerMessage(42, LogLevel.Warning, "No template declares an Event API; one API with a namespace 'default' is served instead.")]
     public static partial void NoApi(ILogger logger);
-
-    [LoggerMessage(43, LogLevel.Warning,
-        "The namespace '{Namespace}' of API '{Api}' has handlers, which this version does not run: what they would decide is refused.")]
-    public static partial void HandlersNotRun(ILogger logger, string @namespace, string api);
 }

@@ -122,13 +122,26 @@ public sealed class EventBatch
         jsonString.CopyTo(_buffer.AsSpan(_length));
         _buffer[needed - 1] = (byte)'}';
         AddEntry(new Entry(identifier, _length, needed - _length, null));
+        AcceptedBytes += needed - _length;
         _length = needed;
         AcceptedCount++;
-        AcceptedBytes = _length;
     }
 
     /// <summary>Adds an event that failed and goes nowhere.</summary>
     internal void AddFailed(EventFailure failure) => AddEntry(new Entry(NewIdentifier(), _length, 0, failure));
+
+    /// <summary>Adds an accepted event of another batch, with its identifier.</summary>
+    internal void AddCopy(EventBatch source, int index) => Add(source.GetTail(index)[..^1], source.GetIdentifier(index));
+
+    /// <summary>Makes an accepted event one that failed and goes nowhere. Only while nobody else reads the batch.</summary>
+    internal void Fail(int index, EventFailure failure)
+    {
+        ref var entry = ref _entries[index];
+        Debug.Assert(entry.Failure is null, "An event failed twice.");
+        AcceptedCount--;
+        AcceptedBytes -= entry.Length;
+        entry = entry with { Length = 0, Failure = failure };
+    }
 
     /// <summary>The identifier of an event: a version 4 UUID, minted when it was added.</summary>
     public Guid GetIdentifier(int index) => _entries[index].Identifier;

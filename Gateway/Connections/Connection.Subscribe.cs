@@ -1,6 +1,8 @@
+using Fanfare.Gateway.Apis;
 using Fanfare.Gateway.Authorization;
 using Fanfare.Gateway.Channels;
 using Fanfare.Gateway.FanOut;
+using Fanfare.Gateway.Handlers;
 using Fanfare.Gateway.Protocol;
 
 namespace Fanfare.Gateway.Connections;
@@ -80,9 +82,10 @@ internal sealed partial class Connection
             return _services.TooManySubscriptions;
         }
 
-        if (ns!.HandlesSubscribe)
+        if (_services.Handlers.Get(ns!).OnSubscribe is { } handler
+            && await HandleAsync(handler, ns!, pattern, decision.Identity, credentials) is { } handled)
         {
-            return ProtocolError.HandlerUnavailable;
+            return handled;
         }
 
         Interest interest;
@@ -98,10 +101,38 @@ internal sealed partial class Connection
             return ProtocolError.SubscriptionFailed;
         }
 
-        var subscription = new Subscription(_output, interest, ns, message.Id.Span);
+        var subscription = new Subscription(_output, interest, ns!, message.Id.Span);
         (_subscriptions ??= new List<Subscription>(1)).Add(subscription);
         _output.Subscribe(subscription, ServerMessages.SubscribeSuccess(message.Id.Span));
         return null;
+    }
+
+    private async ValueTask<ProtocolError?> HandleAsync(
+        IEventHandler handler, ServedNamespace ns, PatternKey pattern, Identity? identity, Credentials credentials)
+    {
+        var began = _services.TimeProvider.GetTimestamp();
+        var outcome = await handler.HandleAsync(
+            new HandlerRequest
+            {
+                Kind = HandlerKind.OnSubscribe,
+                Api = _api,
+                Namespace = ns,
+                Path = pattern.ToString(),
+                Identity = identity,
+                Origin = _origin,
+                Credentials = credentials,
+            },
+            _aborted);
+        _services.Metrics.HandlerInvoked(
+            ns.Metrics, HandlerKind.OnSubscribe.GetTag(), outcome.Refusal?.Kind.GetTag(), _services.TimeProvider.GetElapsedTime(began));
+        return outcome.Refusal switch
+        {
+            null => null,
+            { Kind: HandlerRefusalKind.Unauthorized } => ProtocolError.SubscribeUnauthorized,
+            { Kind: HandlerRefusalKind.Rejected } rejection => ProtocolError.Rejected(rejection.ErrorType, rejection.Message),
+            { Kind: HandlerRefusalKind.Overloaded } => _services.PublishErrors.Overloaded,
+            _ => ProtocolError.HandlerFailed,
+        };
     }
 
     private async ValueTask UnsubscribeAsync(ClientMessage message)

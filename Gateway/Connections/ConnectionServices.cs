@@ -1,6 +1,7 @@
 using Fanfare.Gateway.Authorization;
 using Fanfare.Gateway.Backplane;
 using Fanfare.Gateway.FanOut;
+using Fanfare.Gateway.Handlers;
 using Fanfare.Gateway.Observability;
 using Fanfare.Gateway.Protocol;
 using Fanfare.Gateway.Publishing;
@@ -10,7 +11,7 @@ namespace Fanfare.Gateway.Connections;
 
 /// <summary>What all connections share, in one reference.</summary>
 internal sealed class ConnectionServices(
-    LocalFanOut fanOut, Authorizer authorizer, EventPublisher publisher, BackplaneFailures backplaneFailures, GatewayMetrics metrics, ApiLog log,
+    LocalFanOut fanOut, Authorizer authorizer, EventPublisher publisher, HandlerDirectory handlers, BackplaneFailures backplaneFailures, GatewayMetrics metrics, ApiLog log,
     IOptions<GatewayLimits> limits, TimeProvider timeProvider)
 {
     public LocalFanOut FanOut { get; } = fanOut;
@@ -18,6 +19,8 @@ internal sealed class ConnectionServices(
     public Authorizer Authorizer { get; } = authorizer;
 
     public EventPublisher Publisher { get; } = publisher;
+
+    public HandlerDirectory Handlers { get; } = handlers;
 
     public BackplaneFailures BackplaneFailures { get; } = backplaneFailures;
 

@@ -43,6 +43,8 @@ internal sealed class GatewayMetrics : IDisposable
             "From the call of a function to its outcome, all attempts together.", advice: s_latencyAdvice);
         DataSourceDuration = _meter.CreateHistogram("fanfare.datasource.duration", "s",
             "From the call of a handler's data source to its answer, waiting and all attempts together.", advice: s_latencyAdvice);
+        HandlerDuration = _meter.CreateHistogram("fanfare.handler.duration", "s",
+            "From the call of an event handler to its outcome, data sources and functions included.", advice: s_latencyAdvice);
         HandshakeDuration = _meter.CreateHistogram("fanfare.handshake.duration", "s",
             "From the upgrade request to its answer.", advice: s_latencyAdvice);
         ConnectionDuration = _meter.CreateHistogram("fanfare.connection.duration", "s",
@@ -61,7 +63,9 @@ internal sealed class GatewayMetrics : IDisposable
         ObserveNamespace("fanfare.subscriptions.active", "{subscription}", "Subscriptions live now.", ns => ns.ActiveSubscriptions, isGauge: true);
         ObserveNamespace("fanfare.publishes", "{publish}", "Publishes accepted.", ns => ns.Publishes);
         ObserveNamespace("fanfare.events.successful", "{event}", "Events accepted for delivery.", ns => ns.SuccessfulEvents);
-        ObserveNamespace("fanfare.events.failed", "{event}", "Events of accepted publishes that failed one by one.", ns => ns.FailedEvents);
+        ObserveNamespace(
+            "fanfare.events.failed", "{event}", "Events that failed one by one, or whose publish a handler refused.", ns => ns.FailedEvents);
+        ObserveNamespace("fanfare.events.dropped", "{event}", "Events that a handler left out.", ns => ns.DroppedEvents);
         ObserveNamespace("fanfare.deliveries", "{event}", "Events put on subscriptions.", ns => ns.Deliveries);
     }
 
@@ -95,6 +99,9 @@ internal sealed class GatewayMetrics : IDisposable
     /// <summary>Seconds that calls of data sources took; tags <c>api</c>, <c>source</c>, <c>kind</c>, <c>outcome</c>.</summary>
     public Histogram<double> DataSourceDuration { get; }
 
+    /// <summary>Seconds that event handlers took; tags <c>api</c>, <c>namespace</c>, <c>handler</c>, <c>outcome</c>.</summary>
+    public Histogram<double> HandlerDuration { get; }
+
     /// <summary>Seconds from the upgrade request to its answer.</summary>
     public Histogram<double> HandshakeDuration { get; }
 
@@ -106,6 +113,14 @@ internal sealed class GatewayMetrics : IDisposable
 
     /// <summary>Seconds from acceptance to the last write of a publish on one shard.</summary>
     public Histogram<double> DeliveryDuration { get; }
+
+    /// <summary>An event handler ran.</summary>
+    /// <param name="ns">Whose.</param>
+    /// <param name="handler">Its name.</param>
+    /// <param name="refusal">Why it refused, or <see langword="null"/>.</param>
+    /// <param name="elapsed">How long it took.</param>
+    public void HandlerInvoked(NamespaceMetrics ns, string handler, string? refusal, TimeSpan elapsed) => HandlerDuration.Record(
+        elapsed.TotalSeconds, [.. ns.Tags, new("handler", handler), new("outcome", refusal ?? "success")]);
 
     /// <summary>The counters of one API.</summary>
     public ApiMetrics ForApi(string apiId) => _apis.GetOrAdd(apiId, static id => new ApiMetrics(id));
@@ -196,6 +211,7 @@ internal sealed class NamespaceMetrics(string apiId, string name)
     private long _publishes;
     private long _successfulEvents;
     private long _failedEvents;
+    private long _droppedEvents;
     private long _deliveries;
 
     /// <summary>The tags of the namespace's measurements.</summary>
@@ -208,6 +224,8 @@ internal sealed class NamespaceMetrics(string apiId, string name)
     public long SuccessfulEvents => Volatile.Read(ref _successfulEvents);
 
     public long FailedEvents => Volatile.Read(ref _failedEvents);
+
+    public long DroppedEvents => Volatile.Read(ref _droppedEvents);
 
     public long Deliveries => Volatile.Read(ref _deliveries);
 
@@ -224,6 +242,10 @@ internal sealed class NamespaceMetrics(string apiId, string name)
             Interlocked.Add(ref _failedEvents, failed);
         }
     }
+
+    public void Refused(int events) => Interlocked.Add(ref _failedEvents, events);
+
+    public void Dropped(int events) => Interlocked.Add(ref _droppedEvents, events);
 
     public void Delivered(long events) => Interlocked.Add(ref _deliveries, events);
 }

@@ -70,8 +70,20 @@ internal sealed class ProtocolError
     /// <summary>Too many credentials from the client's address were wrong lately, so these were not verified.</summary>
     public static readonly ProtocolError TooManyFailedAttempts = new("LimitExceededError", "Rate exceeded", 429);
 
-    /// <summary>The namespace has a handler that this gateway cannot run, so the operation is refused rather than let through.</summary>
-    public static readonly ProtocolError HandlerUnavailable = new("HandlerExecutionError", "Unable to process request", 403);
+    /// <summary>A handler failed; how is for logs alone. 403, so that clients do not repeat what would fail again.</summary>
+    public static readonly ProtocolError HandlerFailed = new("HandlerExecutionError", "Unable to process request", 403);
+
+    /// <summary>The function that handles HTTP publishes failed.</summary>
+    public static readonly ProtocolError FunctionFailed = new("DependencyFailedException", "Unable to process request", 502);
+
+    /// <summary>A handler refused a subscribe. Not the type of other refusals: older Amplify closes the whole connection on that one.</summary>
+    public static readonly ProtocolError SubscribeUnauthorized = new("Unauthorized", Unauthorized.Message, 401);
+
+    /// <summary>A handler rejected a request by <c>util.error</c>.</summary>
+    /// <param name="errorType">The type that it gave, or <see langword="null"/>.</param>
+    /// <param name="message">The text that it gave, or <see langword="null"/>.</param>
+    public static ProtocolError Rejected(string? errorType, string? message) =>
+        new(errorType ?? HandlerFailed.ErrorType, message ?? HandlerFailed.Message, HandlerFailed.Status);
 
     private readonly byte[] _json;
 

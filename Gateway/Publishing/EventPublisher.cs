@@ -3,6 +3,7 @@ using Fanfare.Gateway.Apis;
 using Fanfare.Gateway.Authorization;
 using Fanfare.Gateway.Backplane;
 using Fanfare.Gateway.Channels;
+using Fanfare.Gateway.Handlers;
 using Fanfare.Gateway.Observability;
 using Fanfare.Gateway.Protocol;
 using Microsoft.Extensions.Options;
@@ -11,7 +12,7 @@ namespace Fanfare.Gateway.Publishing;
 
 /// <summary>What became of a publish: an error for the whole of it, or the events with what became of each.</summary>
 /// <param name="Error">The error, or <see langword="null"/>.</param>
-/// <param name="Events">The events where there is no error; the receiver owns the reference.</param>
+/// <param name="Events">The events where there is no error, as they came, with what became of each; the receiver owns the reference.</param>
 /// <param name="Namespace">The namespace where it was found.</param>
 internal readonly record struct PublishResult(ProtocolError? Error, EventBatch? Events, ServedNamespace? Namespace)
 {
@@ -24,10 +25,11 @@ internal readonly record struct PublishResult(ProtocolError? Error, EventBatch? 
 /// <param name="Origin">Where the request comes from.</param>
 internal readonly record struct PublishSender(Credentials Credentials, SignedContent Content, RequestOrigin Origin);
 
-/// <summary>The one path that publishes take, over HTTP and WebSocket: check the channel, authorize, check the events, route.</summary>
+/// <summary>The one path that publishes take, over HTTP and WebSocket: check the channel, authorize, check the events, handle, route.</summary>
 /// <remarks>Safe for concurrent use.</remarks>
 internal sealed class EventPublisher(
-    Authorizer authorizer, IBackplane backplane, BackplaneFailures backplaneFailures, GatewayMetrics metrics, IOptions<GatewayLimits> limits)
+    Authorizer authorizer, HandlerDirectory handlers, IBackplane backplane, BackplaneFailures backplaneFailures, GatewayMetrics metrics, IOptions<GatewayLimits> limits,
+    TimeProvider timeProvider)
 {
     private static readonly ProtocolError s_failed =
         new("InternalFailureException", "There was an error processing the operation", StatusCodes.Status500InternalServerError);
@@ -108,7 +110,7 @@ internal sealed class EventPublisher(
         var isRouted = false;
         try
         {
-            var status = await RouteAsync(api, ns!, channel, events!, errors, cancellationToken);
+            var status = await HandleAsync(api, ns!, channel, events!, decision.Identity, sender, errors, cancellationToken);
             isRouted = status is null;
             return isRouted ? new PublishResult(null, events, ns) : status!;
         }
@@ -121,19 +123,57 @@ internal sealed class EventPublisher(
         }
     }
 
-    private async ValueTask<ProtocolError?> RouteAsync(
-        ServedApi api, ServedNamespace ns, ChannelKey channel, EventBatch events, PublishErrors errors, CancellationToken cancellationToken)
+    private async ValueTask<ProtocolError?> HandleAsync(
+        ServedApi api, ServedNamespace ns, ChannelKey channel, EventBatch events, Identity? identity, PublishSender sender, PublishErrors errors,
+        CancellationToken cancellationToken)
     {
         if (api.InboundEventRate is { } inbound && !inbound.TryTake(events.Count))
         {
             return errors.RateExceeded;
         }
 
-        if (ns.HandlesPublish)
+        // Where every event is too large there is nothing to handle.
+        if (handlers.Get(ns).OnPublish is not { } handler || events.AcceptedCount == 0)
         {
-            return ProtocolError.HandlerUnavailable;
+            return await RouteAsync(channel, events, errors, cancellationToken);
         }
 
+        var began = timeProvider.GetTimestamp();
+        var outcome = await handler.HandleAsync(
+            new HandlerRequest
+            {
+                Kind = HandlerKind.OnPublish,
+                Api = api,
+                Namespace = ns,
+                Path = channel.ToString(),
+                Identity = identity,
+                Origin = sender.Origin,
+                Credentials = sender.Credentials,
+                Events = events,
+            },
+            cancellationToken);
+        metrics.HandlerInvoked(ns.Metrics, HandlerKind.OnPublish.GetTag(), outcome.Refusal?.Kind.GetTag(), timeProvider.GetElapsedTime(began));
+        if (outcome.Refusal is { } refusal)
+        {
+            ns.Metrics.Refused(events.Count);
+            return errors.Get(refusal);
+        }
+
+        var broadcast = outcome.Broadcast!;
+        try
+        {
+            ns.Metrics.Dropped(events.AcceptedCount - broadcast.AcceptedCount);
+            return broadcast.AcceptedCount == 0 ? null : await RouteAsync(channel, broadcast, errors, cancellationToken);
+        }
+        finally
+        {
+            broadcast.Release();
+        }
+    }
+
+    private async ValueTask<ProtocolError?> RouteAsync(
+        ChannelKey channel, EventBatch events, PublishErrors errors, CancellationToken cancellationToken)
+    {
         try
         {
             var status = await backplane.PublishAsync(channel, events, cancellationToken);

@@ -1,3 +1,4 @@
+using Fanfare.Gateway.Handlers;
 using Fanfare.Gateway.Protocol;
 
 namespace Fanfare.Gateway.Publishing;
@@ -7,10 +8,14 @@ namespace Fanfare.Gateway.Publishing;
 internal sealed class PublishErrors
 {
     private readonly ProtocolError[] _events;
+    private readonly ProtocolError _functionFailed;
 
-    private PublishErrors(string protocol, string inputErrorType, string tooManyText, ProtocolError tooLarge, string rateErrorType, GatewayLimits limits)
+    private PublishErrors(
+        string protocol, string inputErrorType, string tooManyText, ProtocolError tooLarge, string rateErrorType, ProtocolError functionFailed,
+        GatewayLimits limits)
     {
         Protocol = protocol;
+        _functionFailed = functionFailed;
         RateExceeded = new ProtocolError(rateErrorType, "Rate exceeded", 429);
         Overloaded = new ProtocolError(rateErrorType, "The gateway is overloaded, try again", 429);
         _events =
@@ -38,14 +43,24 @@ internal sealed class PublishErrors
     public static PublishErrors ForHttp(GatewayLimits limits) => new(
         "http", "BadRequestException", "Input",
         new ProtocolError("RequestEntityTooLargeException", $"The events exceed {limits.PublishBytesMax} bytes", 413),
-        "ThrottlingException", limits);
+        "ThrottlingException", ProtocolError.FunctionFailed, limits);
 
     /// <summary>The errors as WebSocket publishes get them.</summary>
     public static PublishErrors ForWebSocket(GatewayLimits limits) => new(
         "websocket", "InvalidInputError", "input",
         new ProtocolError("InvalidInputError", $"The events exceed {limits.PublishBytesMax} bytes", 413),
-        "LimitExceededError", limits);
+        "LimitExceededError", ProtocolError.HandlerFailed, limits);
 
     /// <summary>The error for events that are not accepted as a whole.</summary>
     public ProtocolError Get(EventsError error) => _events[(int)error];
+
+    /// <summary>The error for a publish that a handler refused (handlers, 7.1).</summary>
+    public ProtocolError Get(HandlerRefusal refusal) => refusal.Kind switch
+    {
+        HandlerRefusalKind.Unauthorized => ProtocolError.Unauthorized,
+        HandlerRefusalKind.Rejected => ProtocolError.Rejected(refusal.ErrorType, refusal.Message),
+        HandlerRefusalKind.FunctionFailed => _functionFailed,
+        HandlerRefusalKind.Overloaded => Overloaded,
+        _ => ProtocolError.HandlerFailed,
+    };
 }

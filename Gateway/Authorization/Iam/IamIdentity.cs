@@ -9,6 +9,9 @@ namespace Fanfare.Gateway.Authorization.Iam;
 internal sealed record IamIdentity(IamUser User, IPAddress? Address) : Identity
 {
     /// <inheritdoc/>
+    public override string AuthType => "IAM Authorization";
+
+    /// <inheritdoc/>
     public override void WriteTo(Utf8JsonWriter writer)
     {
         writer.WriteStartObject();

@@ -15,6 +15,9 @@ internal sealed record CognitoIdentity : Identity
     public CognitoIdentity(JsonWebToken token, IPAddress? address) => (_token, _address) = (token, address);
 
     /// <inheritdoc/>
+    public override string AuthType => "User Pool Authorization";
+
+    /// <inheritdoc/>
     public override void WriteTo(Utf8JsonWriter writer)
     {
         writer.WriteStartObject();
@@ -59,6 +62,9 @@ internal sealed record OidcIdentity : Identity
 
     /// <param name="token">The token, verified.</param>
     public OidcIdentity(JsonWebToken token) => _token = token;
+
+    /// <inheritdoc/>
+    public override string AuthType => "Open ID Connect Authorization";
 
     /// <inheritdoc/>
     public override void WriteTo(Utf8JsonWriter writer)

@@ -34,6 +34,9 @@ internal sealed record LambdaIdentity : Identity
     public int Size => _context.Length;
 
     /// <inheritdoc/>
+    public override string AuthType => "Lambda Authorization";
+
+    /// <inheritdoc/>
     public override void WriteTo(Utf8JsonWriter writer)
     {
         writer.WriteStartObject();

@@ -1,0 +1,87 @@
+using System.Text.Json;
+using Fanfare.Gateway.Apis;
+using Fanfare.Gateway.Observability;
+
+namespace Fanfare.Gateway.Handlers;
+
+/// <summary>What handlers log, and what is logged of them, as much as the API's log level asks for. Category <c>Fanfare.Api</c>.</summary>
+/// <remarks>Every line carries the request's id. Never sent to clients. Source: AppSync Events, "Logging".</remarks>
+internal sealed partial class HandlerLog(ILoggerFactory loggerFactory)
+{
+    private readonly ILogger _logger = loggerFactory.CreateLogger(ApiLog.Category);
+
+    /// <summary>Writes what a handler logged: triples of level, position and text, JSON; the runtime left out what the API does not keep.</summary>
+    public void Write(in HandlerRequest request, ReadOnlyMemory<byte> lines)
+    {
+        if (lines.Length <= "[]".Length)
+        {
+            return;
+        }
+
+        using var document = JsonDocument.Parse(lines);
+        foreach (var line in document.RootElement.EnumerateArray())
+        {
+            var name = line[0].GetString()!;
+            var level = name switch { "ERROR" => LogLevel.Error, "WARN" => LogLevel.Warning, _ => LogLevel.Information };
+            var position = line[1].GetString()!;
+            var text = Clean(line[2].GetString()!);
+            LogLine(_logger, level, request.Origin.RequestId, request.Namespace.Name, name, position, text);
+        }
+    }
+
+    /// <summary>A handler failed.</summary>
+    public void Failed(in HandlerRequest request, string reason)
+    {
+        if (IsKept(request))
+        {
+            LogFailure(_logger, request.Origin.RequestId, GetName(request.Kind), request.Namespace.Name, Clean(reason));
+        }
+    }
+
+    /// <summary>A handler refused a request.</summary>
+    public void Refused(in HandlerRequest request, string how)
+    {
+        if (IsKept(request))
+        {
+            LogRefusal(_logger, request.Origin.RequestId, GetName(request.Kind), request.Namespace.Name, how);
+        }
+    }
+
+    /// <summary>A handler refused a request by <c>util.error</c>.</summary>
+    public void Rejected(in HandlerRequest request, string? type, string? message, string data, string info)
+    {
+        if (IsKept(request))
+        {
+            LogRejection(
+                _logger, request.Origin.RequestId, GetName(request.Kind), request.Namespace.Name, Clean(type ?? ""), Clean(message ?? ""), data, info);
+        }
+    }
+
+    /// <summary>A function was not called, since too many calls were under way. Logged whatever the API asks for.</summary>
+    public void Dropped(in HandlerRequest request, string function) =>
+        LogDrop(_logger, request.Origin.RequestId, function, request.Namespace.Name);
+
+    private static bool IsKept(in HandlerRequest request) => request.Api.Model.LogLevel >= ApiLogLevel.Error;
+
+    private static string GetName(HandlerKind kind) => kind == HandlerKind.OnPublish ? "onPublish" : "onSubscribe";
+
+    // A handler's text must not look like lines of ours.
+    private static string Clean(string text) => text.AsSpan().ContainsAny('\r', '\n') ? text.ReplaceLineEndings("\\n") : text;
+
+    [LoggerMessage(EventId = 80, Message = "{RequestId} {Namespace} {Level} - {Position}: {Text}")]
+    private static partial void LogLine(
+        ILogger logger, LogLevel logLevel, string requestId, string @namespace, string level, string position, string text);
+
+    [LoggerMessage(81, LogLevel.Warning, "{RequestId} {Handler} of {Namespace} failed: {Reason}")]
+    private static partial void LogFailure(ILogger logger, string requestId, string handler, string @namespace, string reason);
+
+    [LoggerMessage(82, LogLevel.Information, "{RequestId} {Handler} of {Namespace} refused by {How}.")]
+    private static partial void LogRefusal(ILogger logger, string requestId, string handler, string @namespace, string how);
+
+    [LoggerMessage(83, LogLevel.Information, "{RequestId} {Handler} of {Namespace} refused by util.error: '{Type}' '{Message}' {Data} {Info}")]
+    private static partial void LogRejection(
+        ILogger logger, string requestId, string handler, string @namespace, string type, string message, string data, string info);
+
+    [LoggerMessage(84, LogLevel.Warning, "{RequestId} The function '{Function}' of {Namespace} was not called: too many calls are under way.")]
+    private static partial void LogDrop(ILogger logger, string requestId, string function, string @namespace);
+}
