@@ -1,7 +1,7 @@
 // The compiler of handler modules: what it accepts, what it reports and where, and that its result does what the module does.
 // The module itself, imported by Node, is the reference.
 
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
@@ -187,7 +187,7 @@ const supported = {
   'an imported name as a handler': "import { util } from '@aws-appsync/utils'\nexport { util as onPublish }\nexport const onSubscribe = () => util.note(1)",
   'an import after its use': "export const onPublish = () => util.autoId()\nimport { util } from '@aws-appsync/utils'",
   'an import between unfinished lines': "const a = util.note\nimport { util } from '@aws-appsync/utils'\n(function () { util.note(a) })()\nexport const onPublish = () => 1\nexport {}\n[1].map((x) => util.note(x))",
-  'an import over several lines': "import {\n  util, // }\n  runtime /* ; */\n} from '@aws-appsync/utils'\nimport '@aws-appsync/utils/ai'\nexport const onPublish = () => util.autoId()",
+  'an import over several lines': "import {\n  util, //# }\n  runtime /* ; */\n} from '@aws-appsync/utils'\nimport '@aws-appsync/utils/ai'\nexport const onPublish = () => util.autoId()",
   'shadowed imports': "import { util } from '@aws-appsync/utils'\nexport const onPublish = (ctx) => { const util = 1; return ((runtime) => [util, runtime])(2) }\nexport const onSubscribe = ({ util }) => util",
   'names the compiler uses': "const __tick = 1, __tick1 = 2, __modules = 3\nexport const onPublish = () => { for (const __modules1 of [4]) return [__tick, __tick1, __modules, __modules1, \\u005f_tick] }",
   'an unused undefined': 'const undefined = 5\nexport const onPublish = () => undefined',
@@ -228,6 +228,8 @@ const unsupportedButRunning = {
   'a default export': 'export default function () {}\n(function () { util.note(1) })()\nexport const onPublish = () => 1',
   'a default class': 'export default class {}\n[1].map((x) => util.note(x))\nexport const onPublish = () => 1',
   'a default expression': 'export /* a */ default /* b */ (1, 2)\nexport const onPublish = () => 1',
+  'a default expression after other defaults': 'switch (1) { default: util.note(1) }\nexport default 5\nexport const onPublish = ({ default: x }) => x',
+  'a default among other exports': 'const a = 1\nexport { a as default }\nexport const onPublish = () => a',
   'a default arrow': 'export default (x) => x\n;[util].map((u) => u.note(3))\nexport const onPublish = () => 1, __default = 4',
   'a default object': 'export\ndefault\n{ a: [1] }\nexport const onPublish = () => 1',
   'a default name': 'export default onSubscribe; export function onSubscribe() { return f() }\nfunction f() { return 6 }',
@@ -315,6 +317,10 @@ const unsupported = `
   ▸globalThis.x = 1                                | 'globalThis'
   return ▸Error('x')                               | use util.error
   { const Map = 1 } return ▸Map                    | 'Map'
+  for (const Map of []) ; for (let Set in {}) ; return [▸Map, ▸Set]  | 'Map'
+  switch (1) { case 1: const Map = 1 } return ▸Map  | 'Map'
+  (function Map() {}); return ▸Map                 | 'Map'
+  { var Map = 1 } return Map(▸Set)                 | 'Set'
   ((Date) => Date)(▸Date)                          | 'Date'
   return ▸Array.from('abc')                        | 'Array.from'
   return ▸Array.of(1)                              | 'Array.of'
@@ -413,6 +419,16 @@ describe('Errors have a position, and no code', () => {
     });
   }
 
+  test('A byte order mark is not a column', () => {
+    assert.deepEqual(compile('\uFEFFexport const onPublish = () => while').problems.map(({ line, column }) => [line, column]), [[1, 32]]);
+  });
+
+  test('Reports are bounded', () => {
+    const { code, problems } = compile(`${"import 'x'\n".repeat(500)}export const onPublish = () => ${'~'.repeat(300)}1`);
+    assert.equal(code, null);
+    assert.deepEqual(['error', 'unsupported'].map((severity) => problems.filter((problem) => problem.severity === severity).length), [100, 100]);
+  });
+
   test('Every kind of line end counts once', () => {
     const { problems } = compile('export const onPublish = () => 1\r\n//\r//\u2028//\u2029//\n  ▸');
     assert.deepEqual([problems[0].line, problems[0].column], [6, 3]);
@@ -422,6 +438,16 @@ describe('Errors have a position, and no code', () => {
     const { problems } = compile("export const onPublish = () => { while (1) ; }\nimport 'x'\nclass A {}\nimport 'y'");
     assert.deepEqual(problems.map(({ line, severity }) => [line, severity]), [[1, 'unsupported'], [2, 'error'], [3, 'unsupported'], [4, 'error']]);
   });
+});
+
+test('The result is the handlers, whatever they are', () => {
+  const { onPublish, onSubscribe } = runCompiled(compile('const undefined = 1; export const onPublish = undefined'));
+  assert.deepEqual([onPublish, onSubscribe], [1, undefined]);
+});
+
+test('Directives stay first', () => {
+  const { code } = compile('export const onPublish = () => { "use strict"\n"b"\nreturn 1 }');
+  assert.ok(code.includes('{ "use strict"\n"b";__tick();\nreturn 1 }'), code);
 });
 
 test('Exports are classified by what they visibly are', () => {
@@ -439,6 +465,7 @@ test('Exports are classified by what they visibly are', () => {
     ['export const onPublish = make(); function make() { return {} }', 'function'],
     ['export const { onPublish } = {}', 'function'],
     ['export let onPublish', 'function'],
+    ['export var onPublish = {}; var onPublish = () => 1', 'function'],
     ['const f = () => 1; export { f as "onPublish" }', 'function'],
   ];
   for (const [source, kind] of kinds) {
@@ -696,6 +723,14 @@ test('Deep nesting and long chains are an error, or compile', () => {
       assertWellFormed(`export function onPublish() { ${open.repeat(count)}`);
     }
   }
+});
+
+test('The bounds do not depend on the stack', () => {
+  const position = (body) => compile(`export const onPublish = ${body}`).problems.map(({ column, message }) => [column, message]);
+  assert.deepEqual(position(`${'('.repeat(150)}1${')'.repeat(150)}`), []);
+  assert.deepEqual(position(`${'('.repeat(180)}1${')'.repeat(180)}`), [[192, 'The code is too deeply nested']]);
+  assert.deepEqual(position(`1${'+1'.repeat(1900)}`), []);
+  assert.deepEqual(position(`1${'+1'.repeat(2100)}`), [[4027, 'The code is too deeply nested']]);
 });
 
 test('Real code stays below the bound of nesting', () => {

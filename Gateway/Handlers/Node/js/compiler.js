@@ -26,8 +26,12 @@
   const NESTING_MAX = 500;
   // Of one chain (`a + b + c`, `a.b.c`), which costs the parsers less.
   const CHAIN_MAX = 2000;
+  const TOO_DEEP = 'The code is too deeply nested';
   // How far a constant's value is followed to find out what it is.
   const INFERENCE_MAX = 8;
+
+  // Of each severity. `~~~~` and so on would be a report much longer than the code.
+  const PROBLEMS_MAX = 100;
 
   // The newest syntax that the oldest supported engine (Node 20) can run.
   const ECMA_VERSION = 2024;
@@ -41,8 +45,8 @@
     ['Date', 'use util.time'], ['RegExp', 'use util.matches'], ['crypto', 'use util.autoId'], ['fetch', 'use an HTTP data source'],
     ['atob', 'use util.base64Decode'], ['btoa', 'use util.base64Encode'], ['Buffer', 'use util.base64Encode and util.base64Decode'],
     ['Error', 'use util.error'], ['require', 'use import'], ['Map', 'use an object'],
-    ...['Promise', 'Set', 'WeakMap', 'WeakSet', 'WeakRef', 'FinalizationRegistry', 'Symbol', 'Proxy', 'Reflect', 'BigInt', 'Intl', 'Atomics',
-      'WebAssembly', 'ArrayBuffer', 'SharedArrayBuffer', 'DataView', 'Int8Array', 'Uint8Array', 'Uint8ClampedArray', 'Int16Array',
+    ...['Promise', 'Set', 'WeakMap', 'WeakSet', 'WeakRef', 'FinalizationRegistry', 'Symbol', 'Proxy', 'Reflect', 'BigInt', 'Intl',
+      'Atomics', 'WebAssembly', 'ArrayBuffer', 'SharedArrayBuffer', 'DataView', 'Int8Array', 'Uint8Array', 'Uint8ClampedArray', 'Int16Array',
       'Uint16Array', 'Int32Array', 'Uint32Array', 'Float32Array', 'Float64Array', 'BigInt64Array', 'BigUint64Array', 'Iterator',
       'EvalError', 'RangeError', 'ReferenceError', 'SyntaxError', 'TypeError', 'URIError', 'AggregateError', 'eval', 'Function',
       'globalThis', 'window', 'self', 'global', 'document', 'navigator', 'process', 'module', 'exports', '__dirname', '__filename',
@@ -63,14 +67,20 @@
   const REFUSED_METHODS = {
     Array: words('copyWithin entries keys values group groupToMap toString toLocaleString'),
     Object: words('toString valueOf hasOwnProperty propertyIsEnumerable'),
-    String: words('charCodeAt localeCompare matchAll padStart padEnd repeat search toLocaleLowerCase toLocaleUpperCase toLocaleString valueOf'),
+    String: words('charCodeAt localeCompare matchAll padStart padEnd repeat search toLocaleLowerCase toLocaleUpperCase toLocaleString '
+      + 'valueOf'),
     Function: words('apply bind call'),
   };
-  const RETURNS_STRING = words('charAt concat replace replaceAll slice substring toLowerCase toUpperCase trim trimStart trimEnd padStart padEnd '
-    + 'repeat');
+  const RETURNS_STRING = words('charAt concat replace replaceAll slice substring toLowerCase toUpperCase trim trimStart trimEnd '
+    + 'padStart padEnd repeat');
   const RETURNS_ARRAY = words('concat fill flat flatMap map filter reverse slice sort splice');
 
-  const isFunction = (node) => node.type === 'FunctionDeclaration' || node.type === 'FunctionExpression' || node.type === 'ArrowFunctionExpression';
+  const isFunction = (node) => /^(FunctionDeclaration|FunctionExpression|ArrowFunctionExpression)$/.test(node.type);
+
+  // Of an import or export, which may be spelled as a string.
+  const nameOf = (node) => node.type === 'Literal' ? node.value : node.name;
+
+  const isLoop = (node) => /^(For|ForIn|ForOf|While|DoWhile)Statement$/.test(node.type);
 
   // A problem with the module that ends the compilation.
   class CodeError {
@@ -91,7 +101,7 @@
 
       parseExprOp(...operands) {
         if (++this.chain > CHAIN_MAX) {
-          throw new CodeError(this.start, 'The code is too deeply nested');
+          throw new CodeError(this.start, TOO_DEEP);
         }
         const node = super.parseExprOp(...operands);
         this.chain--;
@@ -103,7 +113,7 @@
       const parse = Parser.prototype[name];
       Bounded.prototype[name] = function (a, b, c, d) {
         if (++this.nesting > NESTING_MAX) {
-          throw new CodeError(this.start, 'The code is too deeply nested');
+          throw new CodeError(this.start, TOO_DEEP);
         }
         const node = parse.call(this, a, b, c, d);
         this.nesting--;
@@ -141,7 +151,7 @@
         throw new CodeError(error.pos, error.message.replace(/ \(\d+:\d+\)$/, ''));
       }
       if (error instanceof RangeError) {
-        throw new CodeError(parser.start, 'The code is too deeply nested');
+        throw new CodeError(parser.start, TOO_DEEP);
       }
       throw error;
     }
@@ -161,7 +171,7 @@
       visit.left = true;
       const { node, depth } = visit;
       if (depth > CHAIN_MAX) {
-        throw new CodeError(node.start, 'The code is too deeply nested');
+        throw new CodeError(node.start, TOO_DEEP);
       }
       enter(node, visit.parent, visit.key);
       const keys = Object.keys(node);
@@ -338,7 +348,7 @@
         case 'ArrowFunctionExpression': return 'Function';
         case 'UnaryExpression': return node.operator === 'typeof' ? 'String' : null;
         case 'BinaryExpression':
-          return node.operator === '+' && (kindOf(node.right, budget - 1) === 'String' || kindOf(node.left, budget - 1) === 'String') ? 'String' : null;
+          return node.operator === '+' && [node.right, node.left].some((side) => kindOf(side, budget - 1) === 'String') ? 'String' : null;
         case 'Identifier': {
           const value = resolve(node.name)?.value;
           return value ? kindOf(value, budget - 1) : null;
@@ -358,11 +368,11 @@
           if (isGlobal(callee.object, 'Object') && ['keys', 'values', 'entries'].includes(callee.property.name)) {
             return 'Array';
           }
-          const receiver = kindOf(callee.object, budget - 1);
-          if (receiver === 'String') {
-            return callee.property.name === 'split' ? 'Array' : RETURNS_STRING.has(callee.property.name) ? 'String' : null;
+          switch (kindOf(callee.object, budget - 1)) {
+            case 'String': return RETURNS_STRING.has(callee.property.name) ? 'String' : callee.property.name === 'split' ? 'Array' : null;
+            case 'Array': return RETURNS_ARRAY.has(callee.property.name) ? 'Array' : callee.property.name === 'join' ? 'String' : null;
+            default: return null;
           }
-          return receiver === 'Array' ? RETURNS_ARRAY.has(callee.property.name) ? 'Array' : callee.property.name === 'join' ? 'String' : null : null;
         }
         default: return null;
       }
@@ -382,7 +392,8 @@
         }
       }
       // `counts.toString = 1` and `Object.prototype.toString.call(x)`: only the second uses the method.
-      const used = (parent.type === 'CallExpression' && key === 'callee') || (node.object.type === 'MemberExpression' && parent.type === 'MemberExpression');
+      const used = (parent.type === 'CallExpression' && key === 'callee')
+        || (node.object.type === 'MemberExpression' && parent.type === 'MemberExpression');
       // An object may have such a method of its own.
       const kind = used ? kindOf(node.object) : null;
       if (kind !== null && REFUSED_METHODS[kind].has(name) && !(kind === 'Object' && node.object.type !== 'MemberExpression')) {
@@ -456,7 +467,9 @@
         case 'ThrowStatement': unsupported(node.start, "'throw' statements are not supported by APPSYNC_JS; use util.error"); break;
         case 'WhileStatement': refuse(node, "'while' loops are"); break;
         case 'DoWhileStatement': refuse(node, "'do' loops are"); break;
-        case 'ForStatement': unsupported(node.start, "'for' loops with a counter are not supported by APPSYNC_JS; use 'for...of' or 'for...in'"); break;
+        case 'ForStatement':
+          unsupported(node.start, "'for' loops with a counter are not supported by APPSYNC_JS; use 'for...of' or 'for...in'");
+          break;
         case 'ForOfStatement':
           if (node.await) {
             refuseAwait(node, "'for await' loops are");
@@ -470,7 +483,9 @@
             unsupported(node.start, 'Regular expression literals are not supported by APPSYNC_JS; use util.matches');
           }
           break;
-        case 'UpdateExpression': unsupported(node.start, `'${node.operator}' is not supported by APPSYNC_JS; use '${node.operator[0]}= 1'`); break;
+        case 'UpdateExpression':
+          unsupported(node.start, `'${node.operator}' is not supported by APPSYNC_JS; use '${node.operator[0]}= 1'`);
+          break;
         case 'UnaryExpression':
           if (node.operator === '~') {
             refuse(node, "'~' is");
@@ -498,6 +513,11 @@
         case 'ImportExpression': refuse(node, "'import()' is"); break;
         case 'MetaProperty': refuse(node, `'${node.meta.name}.${node.property.name}' is`); break;
         case 'ExportDefaultDeclaration': refuse(node, 'A default export is'); break;
+        case 'ExportSpecifier':
+          if (nameOf(node.exported) === 'default') {
+            refuse(node, 'A default export is');
+          }
+          break;
       }
     }, (node) => {
       if (isFunction(node)) {
@@ -509,9 +529,7 @@
     });
   }
 
-  const nameOf = (node) => node.type === 'Literal' ? node.value : node.name;
-
-  // Reads the imports and exports: `imports` are the statements of the prologue, `exports` the local names behind onPublish and onSubscribe.
+  // Reads the imports and exports: `imports` are the statements of the prologue, `exports` the local names behind the exported ones.
   function readModule(tree, modulesName, error) {
     const imports = [];
     const exports = new Map();
@@ -652,8 +670,12 @@
           }
           break;
       }
-      if (key === 'body' && /^(For|ForIn|ForOf|While|DoWhile)Statement$/.test(parent.type)) {
-        insert(node.type === 'BlockStatement' ? node.start + 1 : node.start, node.type === 'BlockStatement' ? `${tickCall};` : `{${tickCall};`);
+      if (key === 'body' && isLoop(parent)) {
+        if (node.type === 'BlockStatement') {
+          insert(node.start + 1, `${tickCall};`);
+        } else {
+          insert(node.start, `{${tickCall};`);
+        }
       }
     }, (node, parent, key) => {
       if (node.type === 'ArrowFunctionExpression' && node.body.type !== 'BlockStatement') {
@@ -662,7 +684,7 @@
       if (node.type === 'ExportDefaultDeclaration' && /Declaration$/.test(node.declaration.type) && !node.declaration.id) {
         insert(node.declaration.end, ';');
       }
-      if (key === 'body' && node.type !== 'BlockStatement' && /^(For|ForIn|ForOf|While|DoWhile)Statement$/.test(parent.type)) {
+      if (key === 'body' && node.type !== 'BlockStatement' && isLoop(parent)) {
         insert(node.end, '}');
       }
     });
@@ -744,7 +766,14 @@
     const source = text.charCodeAt(0) === 0xFEFF ? text.slice(1) : text;
     const locate = makeLocator(source);
     const found = [];
-    const report = (severity) => (offset, message) => found.push({ offset, message, severity });
+    const report = (severity) => {
+      let count = 0;
+      return (offset, message) => {
+        if (++count <= PROBLEMS_MAX) {
+          found.push({ offset, message, severity });
+        }
+      };
+    };
     const error = report('error');
     const result = { code: null, lineOffset: 1, insertions: [], exports: { onPublish: null, onSubscribe: null }, problems: [] };
     try {
@@ -769,7 +798,7 @@
       if (problem instanceof CodeError) {
         error(problem.offset, problem.message);
       } else {
-        error(0, problem instanceof RangeError ? 'The code is too deeply nested' : `The code cannot be compiled: ${problem}`);
+        error(0, problem instanceof RangeError ? TOO_DEEP : `The code cannot be compiled: ${problem}`);
       }
     }
     result.problems = found.sort((a, b) => a.offset - b.offset)
