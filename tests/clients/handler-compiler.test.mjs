@@ -167,6 +167,9 @@ const supported = {
   'typeof, void and delete': 'delete ctx.events[0].payload.text\nreturn [typeof ctx, typeof fetch2, void 0, ctx.events[0].payload]',
   'typeof of what does not exist': 'return [typeof require, typeof (module)]',
   'local names of missing globals': 'const Map = { get: (x) => x }, process = 1, f = (fetch, { Date }) => fetch(Date)\nfunction Error(x) { return x }\nfor (const Set of [1]) util.note(Set)\nreturn [Map.get(1), process, f((x) => x, { Date: 5 }), Error(6)]',
+  'local names of missing globals, in patterns': 'const f = (fetch = 1, ...Map) => [fetch, Map], { Date = 2, nested: [Set = 3, ...Proxy] = [], ...Reflect } = {}\nreturn [f(), Date, Set, Proxy, Reflect]',
+  'exports named as missing globals': 'export { f as onPublish, f as Map }\nconst f = () => 1',
+  'variables that change': 'let o = "a"\no = { repeat: (x) => x }\nvar f = () => 1; f = { call: (x) => x }\nreturn [o.repeat(2), f.call(3)]',
   'global functions': 'return [Number("12"), String(5), Boolean(0), parseInt("7"), isNaN(NaN), JSON.stringify({ a: undefined, b: Infinity }), Math.max(1, 2), Object.keys({ x: 1 }), Object.fromEntries([["a", 1]]), Array.isArray([])]',
   'methods': 'const list = [3, 1, 2], text = "a-b"\nlist.sort()\nreturn [list, text.replace("-", "+"), text.split("-"), list.findLast((x) => x > 1), list.flatMap((x) => [x, x]), list.reduce((a, b) => a + b, 0), text.toUpperCase().trim().includes("A"), (5).toString()]',
   'own methods with refused names': 'const o = { repeat: (x) => x, entries() { return 1 }, toString: () => "mine" }\nreturn [o.repeat(2), o.entries(), o.toString()]',
@@ -320,6 +323,7 @@ const unsupported = `
   for (const Map of []) ; for (let Set in {}) ; return [▸Map, ▸Set]  | 'Map'
   switch (1) { case 1: const Map = 1 } return ▸Map  | 'Map'
   (function Map() {}); return ▸Map                 | 'Map'
+  ▸try { f() } catch (Map) { g(Map) } return ▸Map  | 'Map'
   { var Map = 1 } return Map(▸Set)                 | 'Set'
   ((Date) => Date)(▸Date)                          | 'Date'
   return ▸Array.from('abc')                        | 'Array.from'
@@ -370,8 +374,10 @@ describe('Unsupported constructs are reported where they are, and the code still
     });
   }
   test('a default export', () => {
-    const { problems } = compile('export const onPublish = () => 1\nexport default 5');
-    assert.deepEqual(problems, [{ line: 2, column: 1, message: 'A default export is not supported by APPSYNC_JS', severity: 'unsupported' }]);
+    for (const [text, column] of [['export default 5', 1], ['export { onPublish as default }', 10]]) {
+      const { problems } = compile(`export const onPublish = () => 1\n${text}`);
+      assert.deepEqual(problems, [{ line: 2, column, message: 'A default export is not supported by APPSYNC_JS', severity: 'unsupported' }]);
+    }
   });
 });
 
@@ -450,6 +456,18 @@ test('Directives stay first', () => {
   assert.ok(code.includes('{ "use strict"\n"b";__tick();\nreturn 1 }'), code);
 });
 
+test('V8 does not warn of asm.js', async () => {
+  const warnings = [];
+  const collect = (warning) => warnings.push(warning.message);
+  process.on('warning', collect);
+  const source = '"use asm"\nfunction m() { "use asm"; function f() { "use strict"; "use asm" } return { f } }\nexport const onPublish = () => m()';
+  runCompiled(compile(source)).onPublish().f();
+  // Warnings are emitted by a later turn.
+  await new Promise(setImmediate);
+  process.off('warning', collect);
+  assert.deepEqual(warnings, []);
+});
+
 test('Exports are classified by what they visibly are', () => {
   const kinds = [
     ['export function onPublish() {}', 'function'],
@@ -466,6 +484,7 @@ test('Exports are classified by what they visibly are', () => {
     ['export const { onPublish } = {}', 'function'],
     ['export let onPublish', 'function'],
     ['export var onPublish = {}; var onPublish = () => 1', 'function'],
+    ['export var onPublish = () => 1; var onPublish = {}; var onPublish', 'object'],
     ['const f = () => 1; export { f as "onPublish" }', 'function'],
   ];
   for (const [source, kind] of kinds) {

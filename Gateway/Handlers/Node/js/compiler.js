@@ -219,9 +219,11 @@
       scope = { parent: scope, ofFunction, names: new Map() };
       scopes.set(node, scope);
     };
-    // `initial` is the expression or function that the name is declared with, `value` the same where the name always stands for it.
+    // `initial` is the expression or function that the name is declared with (`var` may do so twice), `value` the same where the name
+    // always stands for it.
     const declare = (target, name, value, initial = value) => {
-      target.names.set(name, target.names.has(name) ? { value: null, initial: null } : { value, initial });
+      const before = target.names.get(name);
+      target.names.set(name, before ? { value: null, initial: initial ?? before.initial } : { value, initial });
     };
     const functionScope = () => {
       let found = scope;
@@ -643,6 +645,12 @@
         case 'FunctionExpression':
         case 'ArrowFunctionExpression':
           enterFunctionBody(node);
+          break;
+        case 'ExpressionStatement':
+          // The budget makes it invalid, of which V8 would warn the process. A directive's text has no other meaning.
+          if (node.directive === 'use asm') {
+            overwrite(node.expression.start + 1, node.expression.end - 1, '');
+          }
           break;
         case 'ImportDeclaration':
           overwrite(node.start, node.end, ';');
