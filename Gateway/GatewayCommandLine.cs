@@ -39,6 +39,11 @@ internal sealed class GatewayCommandLine
         HelpName = "URLS",
     };
 
+    private readonly Option<bool> _watch = new("--watch")
+    {
+        Description = "Loads changed handlers while running, and shows what they log: for writing them.",
+    };
+
     private readonly RootCommand _command;
     private readonly IReadOnlyDictionary<Option<string?>, string> _options;
     private readonly IReadOnlyList<string> _sections;
@@ -57,7 +62,7 @@ internal sealed class GatewayCommandLine
             + "Every setting can also be given as --Section:Key=value, such as --Fanfare:Limits:KeepAliveInterval=00:00:30,\n"
             + "in the environment as Section__Key, or in appsettings.json. docs/configuration.md lists them.")
         {
-            _template, _apiKey, _data, _urls,
+            _template, _apiKey, _data, _urls, _watch,
         };
         foreach (var option in _options.Keys)
         {
@@ -94,6 +99,7 @@ internal sealed class GatewayCommandLine
         Add(settings, "Fanfare:Data", parsed.GetValue(_data));
         Add(settings, "Fanfare:ApiKey", parsed.GetValue(_apiKey));
         Add(settings, "urls", parsed.GetValue(_urls));
+        Add(settings, "Fanfare:Handlers:Watch", parsed.GetValue(_watch) ? bool.TrueString : null);
         foreach (var (option, setting) in _options)
         {
             Add(settings, setting, parsed.GetValue(option));

@@ -8,6 +8,7 @@ namespace Fanfare.Gateway.Apis;
 /// <summary>What this gateway serves, read at the start: the APIs of the templates, or one API of its own.</summary>
 internal sealed class ServedModel
 {
+    private readonly Func<TemplateResult> _reload;
     private StartDetails? _startDetails;
 
     /// <exception cref="GatewayStartException">The data folder cannot be used.</exception>
@@ -21,6 +22,8 @@ internal sealed class ServedModel
         var address = ListenAddress.GetConfigured(configuration, settings.PublicUrl);
         var templates = new ConfiguredTemplates(settings, identity.Secret, timeProvider);
         var loaded = templates.Load(address.Authority);
+        Files = loaded.Files;
+        _reload = () => templates.Load(address.Authority);
         foreach (var note in loaded.Notes)
         {
             ServedModelLog.TemplateNote(logger, note);
@@ -48,6 +51,13 @@ internal sealed class ServedModel
 
     /// <summary>The APIs.</summary>
     public ApiDirectory Directory { get; }
+
+    /// <summary>The files that the APIs were read from.</summary>
+    public IReadOnlyList<string> Files { get; }
+
+    /// <summary>Reads the templates again. What is served does not change by that.</summary>
+    /// <exception cref="TemplateException">A template is wrong.</exception>
+    public TemplateResult ReadAgain() => _reload();
 
     /// <summary>Hands out what may be shown once, at the start, and forgets it: from then on the model holds no key in plain.</summary>
     /// <exception cref="InvalidOperationException">It was handed out before.</exception>

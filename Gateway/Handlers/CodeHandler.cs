@@ -51,7 +51,7 @@ internal sealed class CodeHandler : IEventHandler
     private async ValueTask<HandlerOutcome> CallAsync(
         HandlerRequest request, HandlerPhase phase, CarriedContext carried, CancellationToken cancellationToken)
     {
-        using var context = HandlerContext.WriteForRuntime(request, request.Api.Model.LogLevel, carried);
+        using var context = HandlerContext.WriteForRuntime(request, _services.Log.GetLevel(request.Api.Model), carried);
         using var reply = await _services.Runtime.InvokeAsync(_module, new HandlerCall(request.Kind, phase, context.Memory), cancellationToken);
         if (Refuse(request, reply) is { } refusal)
         {
@@ -65,7 +65,7 @@ internal sealed class CodeHandler : IEventHandler
 
     private async ValueTask<HandlerOutcome> CallAroundSourceAsync(HandlerRequest request, CancellationToken cancellationToken)
     {
-        using var context = HandlerContext.WriteForRuntime(request, request.Api.Model.LogLevel);
+        using var context = HandlerContext.WriteForRuntime(request, _services.Log.GetLevel(request.Api.Model));
         using var reply = await _services.Runtime.InvokeAsync(
             _module, new HandlerCall(request.Kind, HandlerPhase.Request, context.Memory), cancellationToken);
         if (Refuse(request, reply) is { } refusal)

@@ -1,14 +1,20 @@
 using System.Text.Json;
 using Fanfare.Gateway.Apis;
 using Fanfare.Gateway.Observability;
+using Microsoft.Extensions.Options;
 
 namespace Fanfare.Gateway.Handlers;
 
 /// <summary>What handlers log, and what is logged of them, as much as the API's log level asks for. Category <c>Fanfare.Api</c>.</summary>
 /// <remarks>Every line carries the request's id. Never sent to clients. Source: AppSync Events, "Logging".</remarks>
-internal sealed partial class HandlerLog(ILoggerFactory loggerFactory)
+internal sealed partial class HandlerLog(ILoggerFactory loggerFactory, IOptions<GatewayOptions> options)
 {
+    // Whoever watches handlers is writing them, and wants to read what they log.
+    private readonly ApiLogLevel _levelMin = options.Value.Handlers.Watch ? ApiLogLevel.Info : ApiLogLevel.None;
     private readonly ILogger _logger = loggerFactory.CreateLogger(ApiLog.Category);
+
+    /// <summary>What is kept of the log of an API's handlers.</summary>
+    public ApiLogLevel GetLevel(Api api) => api.LogLevel > _levelMin ? api.LogLevel : _levelMin;
 
     /// <summary>Writes what a handler logged: triples of level, position and text, JSON; the runtime left out what the API does not keep.</summary>
     public void Write(in HandlerRequest request, ReadOnlyMemory<byte> lines)
@@ -61,7 +67,7 @@ internal sealed partial class HandlerLog(ILoggerFactory loggerFactory)
     public void Dropped(in HandlerRequest request, string function) =>
         LogDrop(_logger, request.Origin.RequestId, function, request.Namespace.Name);
 
-    private static bool IsKept(in HandlerRequest request) => request.Api.Model.LogLevel >= ApiLogLevel.Error;
+    private bool IsKept(in HandlerRequest request) => GetLevel(request.Api.Model) >= ApiLogLevel.Error;
 
     private static string GetName(HandlerKind kind) => kind == HandlerKind.OnPublish ? "onPublish" : "onSubscribe";
 

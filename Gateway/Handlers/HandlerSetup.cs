@@ -16,5 +16,6 @@ internal static class HandlerSetup
         services.AddSingleton<HandlerDirectory>();
         services.AddSingleton<HandlerLoader>();
         services.AddHostedService(provider => provider.GetRequiredService<HandlerLoader>());
+        services.AddHostedService<HandlerWatcher>();
     }
 }

@@ -56,21 +56,26 @@ internal sealed partial class ChannelNamespaceReader(TemplateSet set)
             return null;
         }
 
-        if (CloudAssembly.FindAsset(stack.Stack.File, location.Text, Substitute, set.Diagnostics, out var error) is not { } file)
+        string error;
+        var file = location.Text.Contains("://", StringComparison.Ordinal)
+            ? CloudAssembly.FindAsset(stack.Stack.File, location.Text, Substitute, set.Diagnostics, out error)
+            : CloudAssembly.FindLocalFile(stack.Stack.File, location.Text, out error);
+        if (file is null)
         {
             properties.Error("CodeS3Location", error);
             return null;
         }
 
+        set.Diagnostics.AddFile(file);
         if (TemplateSource.TryReadText(file, CodeBytesMax, out error) is not { } text)
         {
-            properties.Error("CodeS3Location", $"the asset {Path.GetFileName(file)} {error}");
+            properties.Error("CodeS3Location", $"the file {Path.GetFileName(file)} {error}");
             return null;
         }
 
         if (text.Length is > 0 and <= TemplateLimits.CodeLengthMax) return text;
         properties.Error("CodeS3Location",
-            $"the asset {Path.GetFileName(file)} must have 1 to {TemplateLimits.CodeLengthMax:N0} characters, "
+            $"the file {Path.GetFileName(file)} must have 1 to {TemplateLimits.CodeLengthMax:N0} characters, "
             + $"found {text.Length:N0}");
         return null;
     }

@@ -12,6 +12,16 @@ internal static class CloudAssembly
     public static void Read(string folder, TemplateDiagnostics diagnostics, List<TemplateSource> sources) =>
         Read(folder, diagnostics, sources, nesting: 0);
 
+    /// <summary>Finds a file that a template names in place of a location on S3, as <c>aws cloudformation package</c> takes it.</summary>
+    /// <param name="templateFile">The template that names the file.</param>
+    /// <param name="path">A path relative to the template's folder.</param>
+    /// <param name="error">Why there is no file when this returns <see langword="null"/>.</param>
+    public static string? FindLocalFile(string templateFile, string path, out string error)
+    {
+        error = $"must be s3://bucket/key or a file in the template's folder or below, found '{ScalarNode.Shorten(path)}'";
+        return path.Length == 0 ? null : FindBelow(Path.GetDirectoryName(Path.GetFullPath(templateFile))!, path);
+    }
+
     /// <summary>Finds the file behind <c>s3://bucket/key</c> through the asset manifest beside a template.</summary>
     /// <param name="templateFile">The template that names the location.</param>
     /// <param name="location">The location, with its functions evaluated.</param>
@@ -25,7 +35,7 @@ internal static class CloudAssembly
         var slash = location.StartsWith("s3://", StringComparison.Ordinal) ? location.IndexOf('/', "s3://".Length) : -1;
         if (slash < 0 || slash == location.Length - 1)
         {
-            error = $"must look like s3://bucket/key, found '{shown}'";
+            error = $"must be s3://bucket/key or a file in the template's folder or below, found '{shown}'";
             return null;
         }
 
@@ -52,13 +62,7 @@ internal static class CloudAssembly
                 }
 
                 // The manifest is as little trusted as the template: it must not make us read files elsewhere.
-                if (!path.Contains('\0', StringComparison.Ordinal))
-                {
-                    var full = Path.GetFullPath(Path.Combine(folder, path));
-                    var relative = Path.GetRelativePath(folder, full);
-                    if (!Path.IsPathRooted(relative) && relative is not "."
-                        && relative.Split(Path.DirectorySeparatorChar)[0] != "..") return full;
-                }
+                if (FindBelow(folder, path) is { } full) return full;
 
                 error = $"names '{shown}', which the asset manifest places outside its own folder";
                 return null;
@@ -71,6 +75,16 @@ internal static class CloudAssembly
         bool HasKey(MapNode file) => file.Find("destinations") is MapNode destinations && destinations.Entries.Any(destination =>
             destination.Value is MapNode map && map.Find("objectKey") is ScalarNode objectKey
                 && substitute(objectKey.Text) == key);
+    }
+
+    private static string? FindBelow(string folder, string path)
+    {
+        if (path.Contains('\0', StringComparison.Ordinal)) return null;
+        var full = Path.GetFullPath(Path.Combine(folder, path));
+        var relative = Path.GetRelativePath(folder, full);
+        return !Path.IsPathRooted(relative) && relative is not "." && relative.Split(Path.DirectorySeparatorChar)[0] != ".."
+            ? full
+            : null;
     }
 
     private static void Read(string folder, TemplateDiagnostics diagnostics, List<TemplateSource> sources, int nesting)

@@ -32,6 +32,7 @@ internal sealed class TemplateDiagnostics
     private readonly List<TemplateError> _errors = [];
     private readonly List<string> _warnings = [];
     private readonly List<string> _notes = [];
+    private readonly List<string> _files = [];
 
     /// <summary>Whether a mistake was found.</summary>
     public bool HasErrors => _errors.Count > 0;
@@ -41,6 +42,15 @@ internal sealed class TemplateDiagnostics
 
     /// <summary>The notes.</summary>
     public IReadOnlyList<string> Notes => _notes;
+
+    /// <summary>The files that were read, or were to be.</summary>
+    public IReadOnlyList<string> Files => _files;
+
+    /// <summary>Notes that a file matters to the load.</summary>
+    public void AddFile(string path)
+    {
+        if (!_files.Contains(path)) _files.Add(path);
+    }
 
     /// <summary>Adds a mistake.</summary>
     public void Error(TemplateError error)
@@ -69,6 +79,6 @@ internal sealed class TemplateDiagnostics
     /// <exception cref="TemplateException">There is a mistake.</exception>
     public void ThrowIfErrors()
     {
-        if (HasErrors) throw new TemplateException(_errors);
+        if (HasErrors) throw new TemplateException(_errors) { Files = _files };
     }
 }

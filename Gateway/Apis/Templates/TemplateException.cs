@@ -36,4 +36,7 @@ internal sealed class TemplateException : Exception
 
     /// <summary>The mistakes, in the order they were found.</summary>
     public IReadOnlyList<TemplateError> Errors { get; }
+
+    /// <summary>The files that were read, or were to be.</summary>
+    public IReadOnlyList<string> Files { get; init; } = [];
 }

@@ -39,7 +39,10 @@ internal static class TemplateLoader
         NoteIgnoredTypes(set);
         foreach (var stack in set.Stacks.Where(stack => !HasEventApi(stack.Stack)))
             set.Diagnostics.Warn(stack.Stack.File, null, default, "has nothing of an Event API in it");
-        return new TemplateResult(apis, keys, outputs, set.Diagnostics.Warnings, set.Diagnostics.Notes);
+        return new TemplateResult(apis, keys, outputs, set.Diagnostics.Warnings, set.Diagnostics.Notes)
+        {
+            Files = set.Diagnostics.Files,
+        };
     }
 
     private static void WarnOfUnusedOptions(TemplateSet set)

@@ -11,7 +11,11 @@ internal sealed record TemplateResult(
     IReadOnlyList<IssuedKey> Keys,
     IReadOnlyList<TemplateOutput> Outputs,
     IReadOnlyList<string> Warnings,
-    IReadOnlyList<string> Notes);
+    IReadOnlyList<string> Notes)
+{
+    /// <summary>The files that all of this was read from: templates, manifests, handlers' code.</summary>
+    public IReadOnlyList<string> Files { get; init; } = [];
+}
 
 /// <summary>One output of a template.</summary>
 /// <param name="Stack">The stack's name.</param>

@@ -33,6 +33,7 @@ internal sealed record TemplateSource(string File, string StackName, MapNode Roo
     /// <summary>Reads a YAML or JSON file that holds a map, or notes what is wrong and returns <see langword="null"/>.</summary>
     public static MapNode? TryReadMap(string path, TemplateDiagnostics diagnostics)
     {
+        diagnostics.AddFile(path);
         if (TryReadText(path, TemplateLimits.FileBytesMax, out var error) is not { } text)
         {
             diagnostics.Error(path, null, default, error);

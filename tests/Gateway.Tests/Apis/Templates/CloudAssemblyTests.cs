@@ -23,10 +23,10 @@ public sealed class CloudAssemblyTests : IDisposable
     [InlineData("""{"path": "../asset.js", "packaging": "file"}""", "names 's3://b-us-east-1/dir/code.js', which the asset manifest places outside its own folder")]
     [InlineData("""{"path": "a\u0000b", "packaging": "file"}""", "names 's3://b-us-east-1/dir/code.js', which the asset manifest places outside its own folder")]
     [InlineData("""{"path": "/etc/passwd", "packaging": "file"}""", "names 's3://b-us-east-1/dir/code.js', which the asset manifest places outside its own folder")]
-    [InlineData("""{"path": "gone.js", "packaging": "file"}""", "the asset gone.js does not exist")]
-    [InlineData("""{"path": "empty.js", "packaging": "file"}""", "the asset empty.js must have 1 to 32,768 characters, found 0")]
-    [InlineData("""{"path": "long.js", "packaging": "file"}""", "the asset long.js must have 1 to 32,768 characters, found 32,769")]
-    [InlineData("""{"path": "huge.js", "packaging": "file"}""", "the asset huge.js is larger than 131,072 bytes")]
+    [InlineData("""{"path": "gone.js", "packaging": "file"}""", "the file gone.js does not exist")]
+    [InlineData("""{"path": "empty.js", "packaging": "file"}""", "the file empty.js must have 1 to 32,768 characters, found 0")]
+    [InlineData("""{"path": "long.js", "packaging": "file"}""", "the file long.js must have 1 to 32,768 characters, found 32,769")]
+    [InlineData("""{"path": "huge.js", "packaging": "file"}""", "the file huge.js is larger than 131,072 bytes")]
     [InlineData("""{"nothing": 1}""", "cannot find 's3://b-us-east-1/dir/code.js' on this machine: stack.assets.json beside the template has no such asset")]
     public void Code_that_cannot_be_found_is_a_mistake(string source, string message)
     {

@@ -51,7 +51,7 @@ public sealed class TemplateErrorTests : IDisposable
         { Space("Name: " + new string('a', 51)), "11: Space.Properties.Name: must have 1 to 50 characters, found 51" },
         { Space("Name: a, PublishAuthModes: [{AuthType: AWS_LAMBDA}]"), "11: Space.Properties.PublishAuthModes[0].AuthType: AWS_LAMBDA has no entry in the API's AuthProviders" },
         { Space("Name: a, CodeHandlers: " + new string('x', 32_769)), "11: Space.Properties.CodeHandlers: must have 1 to 32,768 characters, found 32,769" },
-        { Space("Name: a, CodeS3Location: 'http://x'"), "11: Space.Properties.CodeS3Location: must look like s3://bucket/key, found 'http://x'" },
+        { Space("Name: a, CodeS3Location: 'http://x'"), "11: Space.Properties.CodeS3Location: must be s3://bucket/key or a file in the template's folder or below, found 'http://x'" },
         { Space("Name: a, CodeS3Location: 's3://bucket/key.js'"), "11: Space.Properties.CodeS3Location: cannot find 's3://bucket/key.js' on this machine: stack.assets.json beside the template does not exist; load the whole cdk.out folder, or write the code into CodeHandlers" },
         { Space("Name: a, HandlerConfigs: {OnPublish: {Behavior: CODE, Integration: {DataSourceName: gone}}}"), "11: Space.Properties.HandlerConfigs.OnPublish.Integration.DataSourceName: 'gone' is no data source of the API; it has none" },
         { Space("Name: a, HandlerConfigs: {OnPublish: {Behavior: DIRECT, Integration: {DataSourceName: ''}}}"), "11: Space.Properties.HandlerConfigs.OnPublish.Integration.DataSourceName: DIRECT needs a Lambda data source" },
