@@ -10,8 +10,8 @@
   const { Error, RegExp, Symbol, String, isArray, matchOf, stringify, testOf } = internal;
   const { captureStackTrace } = Error;
 
-  // Enough to see past the sandbox's own frames and array methods to the handler's line.
-  const STACK_FRAMES_MAX = 16;
+  // Enough to see the handler's line from the sandbox's deepest recursion, over a value or pattern as nested as it takes them.
+  const STACK_FRAMES_MAX = 256;
   const LOG_CUT = 'More log lines were cut: the limit of a request is reached.';
   // What a line costs beside its text: level and position, so that empty lines cannot add up either.
   const LOG_LINE_OVERHEAD_BYTES = 40;

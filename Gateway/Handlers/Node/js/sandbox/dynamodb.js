@@ -7,7 +7,8 @@
   const { Number, RegExp, String, WeakSet, isArray, isRecord, keysOf, matchOf, hasOwn, parseJson, replaceText, setMember, stringify, textOf } = internal;
   const { charge, fault } = internal.call;
 
-  const DEPTH_MAX = 100;
+  // DynamoDB takes values of 32 levels; a filter may be nested somewhat more.
+  const DEPTH_MAX = 40;
 
   // Sets and update markers that this module made. What they are is not told by their members, since events may have any members, and an
   // event must not become an instruction.

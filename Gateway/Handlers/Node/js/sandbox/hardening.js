@@ -23,7 +23,7 @@
     defineProperty(object, name, { __proto__: null, value, writable: true, enumerable: false, configurable: true });
 
   // Text that a Java pattern matches as it is, and a replacement that means itself.
-  const plainPattern = new RegExp('^[^\\\\^$.|?*+()[{]*$');
+  const plainPattern = new RegExp('^[^\\\\^$.|?*+()[{]+$');
   const plainReplacement = new RegExp('^[^\\\\$]*$');
 
   function replacing(name, isAll, native) {

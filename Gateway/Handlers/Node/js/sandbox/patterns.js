@@ -14,7 +14,7 @@
   const { Map, Math, Number, RegExp, SyntaxError, String, matchOf } = internal;
   const { charge, fault } = internal.call;
 
-  const DEPTH_MAX = 100;
+  const DEPTH_MAX = 40;
   const CACHE_ENTRIES_MAX = 100;
   const CACHED_LENGTH_MAX = 1000;
   const REPEAT_MAX = 2147483647;

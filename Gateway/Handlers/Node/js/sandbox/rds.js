@@ -8,7 +8,7 @@
   const { Number, Object, String, WeakSet, isArray, isRecord, keysOf, parseJson, setMember, textOf } = internal;
   const { charge, fault } = internal.call;
 
-  const DEPTH_MAX = 100;
+  const DEPTH_MAX = 40;
 
   // What this module made, told by identity: an event may look like a statement or a type hint, and must not become one.
   const statements = new WeakSet();

@@ -12,7 +12,7 @@
   // One iteration of the budget for so many characters.
   const CHARACTERS_PER_ITERATION = 16;
   const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
-  const XML_DEPTH_MAX = 200;
+  const XML_DEPTH_MAX = 100;
 
   const valueOfBase64 = { __proto__: null, '-': 62, '_': 63 };
   for (let i = 0; i < 64; i++) valueOfBase64[BASE64[i]] = i;
