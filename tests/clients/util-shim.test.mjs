@@ -202,6 +202,7 @@ test('A handler that catches its own ending does not escape it', () => {
   assert.deepEqual(onPublish('try { util.error("a"); } catch {} try { util.error("b"); } catch {} return ctx.events').failure.message, 'a');
   assert.deepEqual(onPublish('try { util.unauthorized(); } catch (signal) { try { signal.x = 1; } catch {} } util.error("b");').failure, { kind: 'unauthorized' });
   assert.deepEqual(onPublish('try { runtime.earlyReturn([]); } catch {} return ctx.events'), { result: [], early: true, log: [] });
+  assert.deepEqual(onPublish('try { util.unauthorized(); } catch {} __tick(); return ctx.events').failure, { kind: 'unauthorized' });
   assert.match(fault(onPublish('try { while (true) __tick(); } catch {} return ctx.events')), /used up/);
 });
 
@@ -247,13 +248,14 @@ test('There is no way out of the context, nor to code made of text', () => {
     "ctx.constructor.constructor('return process')()", "__tick.constructor('return process')()", "__modules.constructor.constructor('return this')()",
     "console.log.constructor.constructor('return 1')()", "(0, eval)('1')", "new Function('return 1')()",
     "(() => { try { null.x; } catch (e) { return e.constructor.constructor('return process')(); } })()",
-    "Object.getPrototypeOf(function () {}).constructor('return 1')()", "import('fs')",
+    "Object.getPrototypeOf(function () {}).constructor('return 1')()",
   ]) {
     const value = sandbox.value(source);
-    assert.ok(value.kind === 'fault' || JSON.stringify(value) === '{}', `${source} gives ${JSON.stringify(value)}`);
+    assert.equal(value?.kind, 'fault', `${source} gives ${JSON.stringify(value)}`);
   }
   assert.equal(sandbox.value('(function () { return typeof this; })()'), 'undefined');
   assert.equal(sandbox.value("(() => { try { null.x; } catch (e) { return typeof e.constructor; } })()"), 'undefined');
+  assert.equal(sandbox.value('typeof (async () => 1)().constructor'), 'undefined');
   assert.equal(sandbox.value('typeof arguments[0]'), 'object', 'the context object, and no more');
   assert.equal(sandbox.value('arguments.length'), 1);
   assert.equal(fault({ failure: sandbox.value('arguments.callee') }).includes('callee'), true);
@@ -295,8 +297,9 @@ test('State of a module does not outlive a call, nor do objects of the context',
   assert.equal(throwing.invoke().failure.message, 'at the top');
 });
 
-test('Promises neither settle a call nor run on after it', () => {
-  const sandbox = new Sandbox().load('async function onPublish(ctx) { await 1; while (true) __tick(); }');
+test('Promises neither settle a call nor run on after it', async () => {
+  // They catch what ends them: a rejection that nobody handles is reported to the process, whose affair it is, and fails tests.
+  const sandbox = new Sandbox().load('async function onPublish(ctx) { await 1; try { while (true) __tick(); } catch {} }');
   assert.match(fault(sandbox.invoke()), /must return a list/);
   // The context's jobs run at the next evaluation: the loop ends at its first tick, since no call is in progress.
   sandbox.evaluate('0');
@@ -305,6 +308,19 @@ test('Promises neither settle a call nor run on after it', () => {
   sandbox.invoke();
   sandbox.evaluate('0');
   assert.deepEqual(sandbox.invoke(), { result: [], log: [] });
+
+  // As long as nobody evaluates anything in the context, they do not run on at all: calls leave its jobs alone.
+  const waiting = new Sandbox().load(`const leak = async () => { await 1; util.autoId(); };
+    function onPublish(ctx) { if (ctx.events[0].payload === 'leak') { leak(); return []; } return [{ id: 'e1', payload: util.autoId() }]; }`);
+  waiting.invoke({ events: ['leak'] });
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(JSON.parse(waiting.invoke().result[0].payload), new Sandbox().value('util.autoId()'));
+
+  // An id made late would be missing from those that the next call gets.
+  const late = new Sandbox().load('const leak = async () => { await 1; try { __tick(); } catch { return; } util.autoId(); }; function onPublish(ctx) { leak(); return []; }');
+  late.invoke();
+  late.evaluate('0');
+  assert.equal(late.value('util.autoId()'), new Sandbox().value('util.autoId()'));
 });
 
 test('Ids come from the seed alone, and differ', () => {

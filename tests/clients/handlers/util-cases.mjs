@@ -194,6 +194,8 @@ export const sections = {
     // Clocks that were set forward and back: the time that was skipped moves on, the one that came twice is the earlier.
     [parsed('2018-03-11 02:30', 'yyyy-MM-dd HH:mm', 'America/New_York'), Date.UTC(2018, 2, 11, 7, 30)],
     [parsed('2018-11-04 01:30', 'yyyy-MM-dd HH:mm', 'America/New_York'), Date.UTC(2018, 10, 4, 5, 30)],
+    [parsed('2018-03-11 12:00', 'yyyy-MM-dd HH:mm', 'America/New_York'), Date.UTC(2018, 2, 11, 16)],
+    [parsed('2018-11-04 12:00', 'yyyy-MM-dd HH:mm', 'America/New_York'), Date.UTC(2018, 10, 4, 17)],
     [parsed('2018-02-02x', 'yyyy-MM-dd'), fault('unparsed text found at index 10')],
     [parsed('2018-2', 'yyyy-MM-dd'), fault("Text '2018-2' could not be parsed at index 5")],
     [parsed('2018-13-01', 'yyyy-MM-dd'), fault('Invalid value for MonthOfYear (valid values 1 - 12): 13')],

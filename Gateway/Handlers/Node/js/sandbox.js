@@ -23,6 +23,14 @@
 //   for (const script of scripts) value = script.runInContext(context)(value);
 //   const { load, invoke } = value(limitsJson);
 //
+// What the sandbox cannot do by itself, and leaves to the worker and the compiler:
+//
+//   - A context belongs to one module. After its first call nothing more is evaluated in it, since every evaluation runs the jobs of promises
+//     that handlers left behind, at nobody's expense. Calls leave those jobs alone (microtaskMode: 'afterEvaluate').
+//   - import() does not get here: its promise is rejected with an error of Node's own, whose constructor's constructor is a way out.
+//   - Promises that handlers reject are reported to the process, which ignores them (--unhandled-rejections=none).
+//   - A deadline: built-ins that run long, such as a catastrophic pattern, count no iterations.
+//
 // A module that the compiler made is loaded once and evaluated afresh in every call, so nothing of one call is seen by the next. For a
 // publish of one event that is passed through:
 //

@@ -166,6 +166,7 @@
 
     function group(condition, prefix, depth) {
       if (!isRecord(condition) || depth > DEPTH_MAX) throw unrenderable;
+      charge(1);
       const terms = [];
       const names = keysOf(condition);
       for (let i = 0; i < names.length; i++) {
@@ -224,6 +225,7 @@
 
   function searchQuery(filter, depth) {
     if (!isRecord(filter) || depth > DEPTH_MAX) throw unrenderable;
+    charge(1);
     const queries = [];
     const names = keysOf(filter);
     for (let i = 0; i < names.length; i++) {
