@@ -6,13 +6,17 @@ namespace Fanfare.Gateway.Handlers.Node;
 /// <summary>Runs handler code in Node.js processes of its own.</summary>
 /// <remarks>
 /// <para>
-/// One lane for each core carries the calls of well-behaved code, many at a time. A worker that takes too long or dies leaves calls
-/// without an answer; where there is one, its code is the culprit. Where there are several, they are repeated in a lane that carries
-/// one call at a time, so that only the culprit's own call fails: a call changes nothing outside its context, so repeating it is safe.
+/// One lane for each core carries the calls of well-behaved code, many at a time. Where a worker gives no answer for a moment, it is the
+/// code of its oldest call that takes so long, and calls of other namespaces behind it move to a lane of their own at once: a call
+/// changes nothing outside its context, so repeating it is safe.
 /// </para>
 /// <para>
-/// Code that brought a worker down runs in a third kind of lane from then on, where it holds up nobody but its like, and after the
-/// second death not at all for a while that doubles each time (<see cref="NodeModule"/>).
+/// A worker that takes too long is killed, and one that uses up its memory dies. If that left one call without an answer, its code is
+/// the culprit. If it left several of one namespace, they are repeated one at a time, so that only the culprit's own call fails.
+/// </para>
+/// <para>
+/// Code that brought a worker down runs in a third kind of lane from then on, one call at a time, where it holds up nobody but its like,
+/// and after the second death not at all for a while that doubles each time (<see cref="NodeModule"/>).
 /// </para>
 /// </remarks>
 internal sealed class NodeRuntime : IHandlerRuntime, IAsyncDisposable
@@ -20,6 +24,8 @@ internal sealed class NodeRuntime : IHandlerRuntime, IAsyncDisposable
     // A worker answers 100,000 calls a second; more than this waiting for it is an overload.
     private const int CallsPerWorkerMax = 1024;
     private const int SerialWaitingMax = 4096;
+    private static readonly TimeSpan s_stallTime = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan s_watchPeriod = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan s_startTimeout = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan s_idleTime = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan s_exitTimeout = TimeSpan.FromSeconds(2);
@@ -45,8 +51,7 @@ internal sealed class NodeRuntime : IHandlerRuntime, IAsyncDisposable
         _lanes = [.. Enumerable.Range(0, count).Select(_ => new WorkerLane(StartWorker, CallsPerWorkerMax, waitingMax: 0, timeProvider))];
         _retries = new WorkerLane(StartWorker, callsMax: 1, SerialWaitingMax, timeProvider);
         _suspects = new WorkerLane(StartWorker, callsMax: 1, SerialWaitingMax, timeProvider);
-        var period = Clamp(_options.EvaluationTimeout / 10, TimeSpan.FromMilliseconds(10), TimeSpan.FromMilliseconds(100));
-        _watch = timeProvider.CreateTimer(static state => ((NodeRuntime)state!).Watch(), this, period, period);
+        _watch = timeProvider.CreateTimer(static state => ((NodeRuntime)state!).Watch(), this, s_watchPeriod, s_watchPeriod);
     }
 
     /// <summary>The ids of the processes that run now.</summary>
@@ -113,8 +118,6 @@ internal sealed class NodeRuntime : IHandlerRuntime, IAsyncDisposable
         _finding.Dispose();
     }
 
-    private static TimeSpan Clamp(TimeSpan value, TimeSpan least, TimeSpan most) => value < least ? least : value > most ? most : value;
-
     private static async ValueTask<HandlerReply> SendAsync(NodeCall call, WorkerLane lane, CancellationToken cancellationToken)
     {
         var completion = call.Completion;
@@ -133,15 +136,11 @@ internal sealed class NodeRuntime : IHandlerRuntime, IAsyncDisposable
     // The less loaded of two that take turns: as even as looking at all of them, at the cost of two.
     private WorkerLane ChooseLane()
     {
-        if (_lanes.Length == 1)
-        {
-            return _lanes[0];
-        }
-
         var next = Interlocked.Increment(ref _nextLane);
         var one = _lanes[next % (uint)_lanes.Length];
         var other = _lanes[(next + 1) % (uint)_lanes.Length];
-        return one.Load <= other.Load ? one : other;
+        var lane = one.Load <= other.Load ? one : other;
+        return lane.Worker?.IsStalled(s_stallTime) == true ? _retries : lane;
     }
 
     private async Task EnsureInstalledAsync(CancellationToken cancellationToken)
@@ -183,15 +182,22 @@ internal sealed class NodeRuntime : IHandlerRuntime, IAsyncDisposable
         }
 
         lane.OnEnded(worker, worker.IsReady);
-        if (calls.Count == 1 && end != WorkerEnd.Stopped)
+        if (calls.Count == 0)
+        {
+            return;
+        }
+
+        // The calls come in their order.
+        var culprit = calls[0].Module;
+        if (end != WorkerEnd.Stopped && calls.Count(call => call.Module == culprit) == 1)
         {
             Blame(calls[0], end);
-            return;
+            calls = [.. calls.Skip(1)];
         }
 
         foreach (var call in calls)
         {
-            _retries.Send(call);
+            (call.Module == culprit ? _suspects : _retries).Send(call);
         }
     }
 
@@ -213,6 +219,14 @@ internal sealed class NodeRuntime : IHandlerRuntime, IAsyncDisposable
 
     private void Watch()
     {
+        foreach (var lane in _lanes)
+        {
+            foreach (var call in lane.Worker?.TakeStalled(s_stallTime) ?? [])
+            {
+                _retries.Send(call);
+            }
+        }
+
         foreach (var lane in AllLanes)
         {
             lane.Worker?.EndIfOverdue(_options.EvaluationTimeout, s_startTimeout);

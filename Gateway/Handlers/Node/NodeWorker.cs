@@ -24,7 +24,8 @@ internal enum WorkerEnd
 /// <remarks>
 /// <para>
 /// Two threads of its own, since a process's pipes know no waiting but a thread's: one writes, all that is queued in one go; the other
-/// reads answers. Calls are answered in their order, so that whatever a worker does not answer, it does for one of those it was sent.
+/// reads answers. Calls run in their order, and answers of one module leave before another's code runs, so that a worker that does not
+/// answer hangs in the code of the call that has waited longest.
 /// </para>
 /// <para>Safe for concurrent use.</para>
 /// </remarks>
@@ -200,6 +201,38 @@ internal sealed class NodeWorker
         }
     }
 
+    /// <summary>Gives back the calls that wait behind another module's code, where that has taken long already.</summary>
+    /// <param name="stallTime">How long.</param>
+    /// <returns>The calls, which this worker answers no more; most often none.</returns>
+    public IReadOnlyList<NodeCall> TakeStalled(TimeSpan stallTime)
+    {
+        lock (_lock)
+        {
+            if (!IsStalledFor(stallTime) || _calls.Count < 2)
+            {
+                return [];
+            }
+
+            var culprit = _calls[_calls.Keys.Min()].Module;
+            var stalled = _calls.Where(pair => pair.Value.Module != culprit).ToList();
+            foreach (var (id, _) in stalled)
+            {
+                _calls.Remove(id);
+            }
+
+            return [.. stalled.Select(pair => pair.Value)];
+        }
+    }
+
+    /// <summary>Whether no answer came for a while although calls wait.</summary>
+    public bool IsStalled(TimeSpan stallTime)
+    {
+        lock (_lock)
+        {
+            return IsStalledFor(stallTime);
+        }
+    }
+
     /// <summary>Kills the worker where a call takes longer than it may.</summary>
     /// <param name="evaluationTimeout">How long a call may compute.</param>
     /// <param name="startTimeout">How long the process may take to begin.</param>
@@ -251,6 +284,9 @@ internal sealed class NodeWorker
             // It ended by itself meanwhile.
         }
     }
+
+    private bool IsStalledFor(TimeSpan stallTime) =>
+        _isReady && _calls.Count > 0 && _timeProvider.GetElapsedTime(_progressed) > stallTime;
 
     private void Start(ReadOnlySpan<byte> bootMessage)
     {

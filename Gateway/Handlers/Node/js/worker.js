@@ -12,7 +12,8 @@
 //     3 invoke       module (4), handler (1), phase (1), the input   -> JSON, as sandbox.js gives it
 //     4 unload       module (4)                                      -> no answer
 //   from the worker: call (4), the answer.
-// Text is UTF-8. Answers to what was read at once leave at once, in one write.
+// Text is UTF-8. Answers to what was read at once leave at once, in one write, but for two things: answers of one module leave before
+// another's code runs, and none waits long. So where a worker hangs, the gateway knows whose code it hangs in.
 'use strict';
 
 // `require` is the one thing taken from Node, before anything foreign is compiled.
@@ -21,15 +22,15 @@
   const PHASES = ['function', 'request', 'response'];
   const FILE = 'code.js';
   const READ_BYTES = 1 << 18;
-  // What was computed is sent on when this much time has gone by since the last answer left, so that the gateway can tell the call
-  // that takes long from those before it. Milliseconds.
-  const HOLD_MAX = 2;
+  // Milliseconds that an answer may wait for others.
+  const HOLD_MAX = 1;
 
   const modules = new Map();
   let boot;
   let compile;
   let replies = [];
   let lastSent = performance.now();
+  let lastModule = 0;
 
   function run(text, name) {
     return new vm.Script(text, { filename: name }).runInThisContext();
@@ -122,9 +123,13 @@
         }
         break;
       }
-      case 3:
-        reply(call, invoke(frame.readUInt32LE(5), frame[9], frame[10], frame.toString('utf8', 11)));
+      case 3: {
+        const id = frame.readUInt32LE(5);
+        if (id !== lastModule) send();
+        lastModule = id;
+        reply(call, invoke(id, frame[9], frame[10], frame.toString('utf8', 11)));
         break;
+      }
       case 4:
         modules.delete(frame.readUInt32LE(5));
         break;
