@@ -27,7 +27,9 @@ internal static class DynamoDBClients
             AuthenticationRegion = region,
             HttpClientFactory = new ClientFactory(http, responseBytesMax),
             MaxErrorRetry = 0,
-            ThrottleRetries = false,
+
+            // By default, ten attempts after a connection broke, of updates too.
+            MaxStaleConnectionRetries = 0,
             RetryMode = RequestRetryMode.Standard,
             DefaultConfigurationMode = DefaultConfigurationMode.Standard,
             EndpointDiscoveryEnabled = false,
@@ -37,15 +39,21 @@ internal static class DynamoDBClients
         });
     }
 
-    /// <summary>Finds out what kept an answer from coming; <see langword="null"/> where the service itself answered with an error.</summary>
+    /// <summary>
+    /// Finds out what kept an answer from coming; <see langword="null"/> for an <see cref="AmazonServiceException"/> that is the service's
+    /// own error.
+    /// </summary>
     public static DataSourceFault? FindFault(Exception exception)
     {
+        if (exception is AmazonServiceException { ErrorCode.Length: > 0 } or AmazonServiceException { StatusCode: >= HttpStatusCode.BadRequest })
+        {
+            return null;
+        }
+
         for (var inner = exception; inner is not null; inner = inner.InnerException)
         {
             switch (inner)
             {
-                case AmazonDynamoDBException { StatusCode: >= HttpStatusCode.BadRequest } or AmazonServiceException { ErrorCode.Length: > 0 }:
-                    return null;
                 case OversizeException:
                     return DataSourceFault.ResponseTooLarge;
                 case HttpRequestException http:
