@@ -49,6 +49,11 @@ internal sealed class DataSourceDirectory : IDisposable
     public IDataSource Get(Api api, string name)
     {
         var source = api.DataSources.GetValueOrDefault(name);
+        if (_entries.TryGetValue((api.Id, name), out var known) && known.Source == source)
+        {
+            return known.Caller;
+        }
+
         return _entries.AddOrUpdate(
             (api.Id, name),
             static (key, state) => state.Owner.Create(key.ApiId, key.Name, state.Source),
@@ -75,6 +80,11 @@ internal sealed class DataSourceDirectory : IDisposable
     private Entry Create(string apiId, string name, DataSource? source)
     {
         var settings = _options.Sources.TryGetValue(name, out var found) ? found : new DataSourceOverride();
+        if (source?.FunctionArn is not null && (settings.Endpoint is not null || settings.Region is not null))
+        {
+            DataSourceLog.AddressUnused(_logger, name, apiId, LambdaOptions.SectionName);
+        }
+
         var inner = source is null
             ? new UnsupportedDataSource($"The API has no data source '{name}'.")
             : Create(source, settings) ?? new UnsupportedDataSource(

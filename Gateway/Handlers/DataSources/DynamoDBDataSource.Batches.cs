@@ -8,7 +8,7 @@ internal sealed partial class DynamoDBDataSource
 {
     private async Task<DataSourceAnswer> BatchGetAsync(RequestReader request, CancellationToken cancellationToken)
     {
-        var tables = request.GetObject("tables").Members().ToList().ConvertAll(member =>
+        var tables = ReadTables(request).ConvertAll(member =>
         {
             var reader = RequestReader.Object(member.Value, member.Path);
             var expressions = new DynamoDBExpressions();
@@ -72,8 +72,12 @@ internal sealed partial class DynamoDBDataSource
         return response.UnprocessedItems;
     }
 
+    // Names may have become the same when what is no Unicode in them was replaced.
+    private static List<(string Name, JsonElement Value, string Path)> ReadTables(RequestReader request) =>
+        [.. request.GetObject("tables").Members().DistinctBy(member => member.Name, StringComparer.Ordinal)];
+
     private static List<BatchTable> ReadBatch(RequestReader request) =>
-        request.GetObject("tables").Members().ToList().ConvertAll(
+        ReadTables(request).ConvertAll(
             member => new BatchTable(member.Name, ReadMaps(RequestReader.List(member.Value, member.Path)), Get: null));
 
     private static List<Dictionary<string, AttributeValue>> ReadMaps(List<(JsonElement Item, string Path)> items) =>

@@ -42,6 +42,11 @@ internal sealed class GuardedDataSource(
     private async ValueTask<DataSourceAnswer> CallAsync(
         JsonElement request, long began, TimeSpan timeout, CancellationToken cancellationToken)
     {
+        if (timeout <= TimeSpan.Zero)
+        {
+            return DataSourceAnswer.Faulted(DataSourceFault.TimedOut, DataSourceNames.GetErrorSource(source.Kind));
+        }
+
         if (!await TryEnterAsync(timeout, cancellationToken))
         {
             return DataSourceAnswer.Faulted(DataSourceFault.Overloaded, DataSourceNames.GetErrorSource(source.Kind));
@@ -148,6 +153,9 @@ internal static partial class DataSourceLog
     // A warning for each, as for functions: operators own the services, and a failing one is theirs to mend.
     [LoggerMessage(70, LogLevel.Warning, "The data source '{Source}' ({Kind}) of {ApiId} could not be called: {ErrorType}.")]
     public static partial void Faulted(ILogger logger, string source, string kind, string apiId, string errorType);
+
+    [LoggerMessage(72, LogLevel.Warning, "The data source '{Source}' of {ApiId} is a function, whose address is said in {Section} alone.")]
+    public static partial void AddressUnused(ILogger logger, string source, string apiId, string section);
 
     // Debug, not Warning: a condition that does not hold is ordinary, a publisher can cause it at will, and the handler is told.
     [LoggerMessage(71, LogLevel.Debug, "The data source '{Source}' ({Kind}) of {ApiId} answered with the error {ErrorType}.")]

@@ -76,6 +76,11 @@ internal static class JsonValues
     /// <returns>The value itself where it holds none, else a copy.</returns>
     public static JsonElement Mend(JsonElement value)
     {
+        if (value.ValueKind == JsonValueKind.Undefined)
+        {
+            return value;
+        }
+
         var json = JsonMarshal.GetRawUtf8Value(value);
         if (json.IndexOf("\\ud"u8) < 0 && json.IndexOf("\\uD"u8) < 0)
         {

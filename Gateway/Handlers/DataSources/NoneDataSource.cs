@@ -1,14 +1,26 @@
+using System.Text.Json;
+
 namespace Fanfare.Gateway.Handlers.DataSources;
 
-/// <summary><c>NONE</c>: gives back the payload.</summary>
+/// <summary><c>NONE</c>: gives back the payload. Needs no guard before it, since it does nothing.</summary>
 internal sealed class NoneDataSource : IDataSource
 {
     /// <inheritdoc/>
-    public ValueTask<DataSourceAnswer> CallAsync(DataSourceCall call, CancellationToken cancellationToken)
+    public ValueTask<DataSourceAnswer> CallAsync(DataSourceCall call, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(Answer(JsonValues.Mend(call.Request)));
+
+    private static DataSourceAnswer Answer(JsonElement request)
     {
-        var payload = RequestReader.Create(call.Request).Find("payload");
-        return ValueTask.FromResult(
-            payload is { } value ? DataSourceAnswer.Result(JsonValues.GetBytes(value)) : DataSourceAnswer.Empty());
+        try
+        {
+            return RequestReader.Create(request).Find("payload") is { } payload
+                ? DataSourceAnswer.Result(JsonValues.GetBytes(payload))
+                : DataSourceAnswer.Empty();
+        }
+        catch (InvalidRequestException exception)
+        {
+            return DataSourceAnswer.Invalid(exception.Message);
+        }
     }
 }
 

@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace Fanfare.Gateway.Handlers.DataSources;
 
-/// <summary>A request that no call can be made of; caught in one place, <see cref="GuardedDataSource"/>.</summary>
+/// <summary>A request that no call can be made of; caught by <see cref="GuardedDataSource"/>.</summary>
 /// <remarks>
 /// An exception, since requests nest deeply and are wrong only while somebody writes a handler. The message names members, and holds
 /// no values.

@@ -64,7 +64,7 @@ internal sealed class ServiceEndpoint(
     public async Task<ServiceReply> SendAsync(ServiceRequest request, CancellationToken cancellationToken)
     {
         if (!Uri.TryCreate(_base + request.Target, UriKind.Absolute, out var target) || target.Authority != address.Authority
-            || target.UserInfo.Length > 0)
+            || target.UserInfo != address.UserInfo)
         {
             throw new InvalidRequestException("the path is no path");
         }

@@ -35,6 +35,8 @@ public sealed class RefusedStartTests : IDisposable
         { ["--Fanfare:Limits:ConnectionsMax=-1"], 1, ["Fanfare:Limits:ConnectionsMax"] },
         { ["--Fanfare:Limits:WriteTimeout=-00:00:01"], 1, ["Fanfare:Limits:WriteTimeout"] },
         { ["--Fanfare:AccountId=12"], 1, ["Fanfare:AccountId"] },
+        { ["--Fanfare:DataSources:Sources:web:ConcurrencyMax=0"], 1, ["Fanfare:DataSources:Sources:web:ConcurrencyMax"] },
+        { ["--Fanfare:DataSources:Sources:web:Url=http://web"], 1, ["Fanfare:DataSources:Sources:web:Url"] },
         { ["--api-key", "short"], 1, ["Fanfare:ApiKey", "--api-key"] },
         { ["--urls", "nonsense"], 1, ["nonsense"] },
         { ["--urls", "http://127.0.0.1:99999"], 1, ["http://127.0.0.1:99999"] },
