@@ -72,7 +72,9 @@ internal static class StartBanner
 
     private static void WriteExample(TextWriter writer, Api api, IEnumerable<IssuedKey> keys, Uri clientUrl)
     {
-        var ns = api.Namespaces.Values.OrderBy(ns => ns.Name, StringComparer.Ordinal).FirstOrDefault(ns => IsOpenToKeys(api, ns));
+        // Where nothing decides about the example, it is sure to work.
+        var ns = api.Namespaces.Values.Where(ns => IsOpenToKeys(api, ns))
+            .OrderBy(ns => ns.HandlesPublish || ns.HandlesSubscribe).ThenBy(ns => ns.Name, StringComparer.Ordinal).FirstOrDefault();
         if (ns is null || keys.FirstOrDefault(key => key.ApiId == api.Id) is not { } key)
         {
             return;
@@ -94,8 +96,7 @@ internal static class StartBanner
     }
 
     private static bool IsOpenToKeys(Api api, ChannelNamespace ns) =>
-        ns is { HandlesPublish: false, HandlesSubscribe: false }
-        && (ns.PublishModes ?? api.DefaultPublishModes).Includes(AuthMode.ApiKey)
+        (ns.PublishModes ?? api.DefaultPublishModes).Includes(AuthMode.ApiKey)
         && (ns.SubscribeModes ?? api.DefaultSubscribeModes).Includes(AuthMode.ApiKey)
         && api.ConnectionModes.Includes(AuthMode.ApiKey);
 }

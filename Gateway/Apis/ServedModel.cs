@@ -8,7 +8,7 @@ namespace Fanfare.Gateway.Apis;
 /// <summary>What this gateway serves, read at the start: the APIs of the templates, or one API of its own.</summary>
 internal sealed class ServedModel
 {
-    private readonly Func<TemplateResult> _reload;
+    private readonly Func<TemplateResult>? _reload;
     private StartDetails? _startDetails;
 
     /// <exception cref="GatewayStartException">The data folder cannot be used.</exception>
@@ -23,7 +23,9 @@ internal sealed class ServedModel
         var templates = new ConfiguredTemplates(settings, identity.Secret, timeProvider);
         var loaded = templates.Load(address.Authority);
         Files = loaded.Files;
-        _reload = () => templates.Load(address.Authority);
+
+        // What it takes to read them again holds secrets, which are not kept without need.
+        _reload = settings.Handlers.Watch ? () => templates.Load(address.Authority) : null;
         foreach (var note in loaded.Notes)
         {
             ServedModelLog.TemplateNote(logger, note);
@@ -57,7 +59,9 @@ internal sealed class ServedModel
 
     /// <summary>Reads the templates again. What is served does not change by that.</summary>
     /// <exception cref="TemplateException">A template is wrong.</exception>
-    public TemplateResult ReadAgain() => _reload();
+    /// <exception cref="InvalidOperationException">Nothing was to be watched.</exception>
+    public TemplateResult ReadAgain() =>
+        (_reload ?? throw new InvalidOperationException("Templates are read again only where they are watched."))();
 
     /// <summary>Hands out what may be shown once, at the start, and forgets it: from then on the model holds no key in plain.</summary>
     /// <exception cref="InvalidOperationException">It was handed out before.</exception>

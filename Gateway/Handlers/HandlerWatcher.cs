@@ -21,6 +21,7 @@ internal sealed class HandlerWatcher : BackgroundService
     private readonly ILogger _logger;
     private readonly bool _isOn;
     private readonly Dictionary<ServedNamespace, HandlerSource> _loaded = [];
+    private readonly List<(string File, DateTime Time, long Length)> _first;
     private IReadOnlyList<string> _files;
 
     public HandlerWatcher(
@@ -35,6 +36,7 @@ internal sealed class HandlerWatcher : BackgroundService
         _logger = logger;
         _files = model.Files;
         _isOn = options.Value.Handlers.Watch && _files.Count > 0;
+        _first = _isOn ? Look() : [];
         foreach (var api in apis.All)
         {
             foreach (var ns in api.Namespaces)
@@ -53,7 +55,7 @@ internal sealed class HandlerWatcher : BackgroundService
         }
 
         HandlerWatcherLog.Watching(_logger, _files.Count);
-        var (loaded, seen) = (Look(), Look());
+        var (loaded, seen) = (_first, _first);
         using var timer = new PeriodicTimer(s_interval, _timeProvider);
         try
         {
@@ -162,7 +164,10 @@ internal sealed class HandlerWatcher : BackgroundService
         || old.DefaultSubscribeModes != now.DefaultSubscribeModes
         || old.LogLevel != now.LogLevel
         || !old.AuthProviders.SequenceEqual(now.AuthProviders)
-        || !old.Keys.SequenceEqual(now.Keys)
+        || old.Keys.Count != now.Keys.Count
+
+        // Without their expiry, which moves with the clock where the template gives none.
+        || old.Keys.Zip(now.Keys).Any(keys => !keys.First.Hash.Span.SequenceEqual(keys.Second.Hash.Span))
         || !old.DomainNames.SequenceEqual(now.DomainNames)
         || old.Namespaces.Count != now.Namespaces.Count
         || old.Namespaces.Values.Any(ns => !now.Namespaces.TryGetValue(ns.Name, out var other)

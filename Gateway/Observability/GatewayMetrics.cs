@@ -45,6 +45,8 @@ internal sealed class GatewayMetrics : IDisposable
             "From the call of a handler's data source to its answer, waiting and all attempts together.", advice: s_latencyAdvice);
         HandlerDuration = _meter.CreateHistogram("fanfare.handler.duration", "s",
             "From the call of an event handler to its outcome, data sources and functions included.", advice: s_latencyAdvice);
+        HandlerWorkersLost = _meter.CreateCounter<long>(
+            "fanfare.handler.workers.lost", "{process}", "Processes that handler code brought down, by how.");
         HandshakeDuration = _meter.CreateHistogram("fanfare.handshake.duration", "s",
             "From the upgrade request to its answer.", advice: s_latencyAdvice);
         ConnectionDuration = _meter.CreateHistogram("fanfare.connection.duration", "s",
@@ -101,6 +103,9 @@ internal sealed class GatewayMetrics : IDisposable
 
     /// <summary>Seconds that event handlers took; tags <c>api</c>, <c>namespace</c>, <c>handler</c>, <c>outcome</c>.</summary>
     public Histogram<double> HandlerDuration { get; }
+
+    /// <summary>Processes that handler code brought down; tag <c>reason</c>.</summary>
+    public Counter<long> HandlerWorkersLost { get; }
 
     /// <summary>Seconds from the upgrade request to its answer.</summary>
     public Histogram<double> HandshakeDuration { get; }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Fanfare.Gateway.Observability;
 using Microsoft.Extensions.Options;
 
 namespace Fanfare.Gateway.Handlers.Node;
@@ -31,6 +32,7 @@ internal sealed class NodeRuntime : IHandlerRuntime, IAsyncDisposable
     private static readonly TimeSpan s_exitTimeout = TimeSpan.FromSeconds(2);
 
     private readonly HandlerOptions _options;
+    private readonly GatewayMetrics _metrics;
     private readonly TimeProvider _timeProvider;
     private readonly ILogger _logger;
     private readonly WorkerLane[] _lanes;
@@ -42,8 +44,9 @@ internal sealed class NodeRuntime : IHandlerRuntime, IAsyncDisposable
     private uint _lastModule;
     private uint _nextLane;
 
-    public NodeRuntime(IOptions<GatewayOptions> options, TimeProvider timeProvider, ILogger<NodeRuntime> logger)
+    public NodeRuntime(IOptions<GatewayOptions> options, GatewayMetrics metrics, TimeProvider timeProvider, ILogger<NodeRuntime> logger)
     {
+        _metrics = metrics;
         _options = options.Value.Handlers;
         _timeProvider = timeProvider;
         _logger = logger;
@@ -177,6 +180,7 @@ internal sealed class NodeRuntime : IHandlerRuntime, IAsyncDisposable
         }
         else
         {
+            _metrics.HandlerWorkersLost.Add(1, new KeyValuePair<string, object?>("reason", GetTag(end)));
             NodeLog.WorkerEnded(_logger, worker.ProcessId, end, calls.Count);
             NodeLog.WorkerErrors(_logger, worker.ProcessId, worker.ErrorOutput);
         }
@@ -200,6 +204,13 @@ internal sealed class NodeRuntime : IHandlerRuntime, IAsyncDisposable
             (call.Module == culprit ? _suspects : _retries).Send(call);
         }
     }
+
+    private static string GetTag(WorkerEnd end) => end switch
+    {
+        WorkerEnd.Overdue => "timed_out",
+        WorkerEnd.TooLarge => "result_too_large",
+        _ => "crashed",
+    };
 
     private void Blame(NodeCall call, WorkerEnd end)
     {

@@ -3,7 +3,9 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Fanfare.Gateway.Handlers;
 using Fanfare.Gateway.Handlers.Node;
+using Fanfare.Gateway.Observability;
 using Fanfare.Gateway.Tests.TestKit;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -22,9 +24,15 @@ public sealed class NodeRuntimeTests : IAsyncDisposable
 
     private readonly RecordingLogger _log = new();
     private readonly LoggerFactory _loggers;
+    private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().AddSingleton<GatewayMetrics>().BuildServiceProvider();
+    private readonly GatewayMetrics _metrics;
     private readonly List<NodeRuntime> _runtimes = [];
 
-    public NodeRuntimeTests() => _loggers = new LoggerFactory([_log]);
+    public NodeRuntimeTests()
+    {
+        _loggers = new LoggerFactory([_log]);
+        _metrics = _services.GetRequiredService<GatewayMetrics>();
+    }
 
     [Fact]
     public async Task A_worker_starts_when_the_first_module_is_loaded_and_not_before()
@@ -229,13 +237,14 @@ public sealed class NodeRuntimeTests : IAsyncDisposable
         }
 
         _loggers.Dispose();
+        await _services.DisposeAsync();
     }
 
     private NodeRuntime Create(Action<HandlerOptions>? configure = null, TimeProvider? clock = null)
     {
         var options = new GatewayOptions();
         configure?.Invoke(options.Handlers);
-        var runtime = new NodeRuntime(Options.Create(options), clock ?? TimeProvider.System, _loggers.CreateLogger<NodeRuntime>());
+        var runtime = new NodeRuntime(Options.Create(options), _metrics, clock ?? TimeProvider.System, _loggers.CreateLogger<NodeRuntime>());
         _runtimes.Add(runtime);
         return runtime;
     }
