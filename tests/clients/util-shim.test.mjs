@@ -276,6 +276,7 @@ test('Nothing that a call writes to built-ins is there in the next', () => {
     '__modules["@aws-appsync/utils"] = 1', 'util = 1', 'Array = 1', 'JSON = 1', 'undefined = 1', 'Object.defineProperty(Object.prototype, "polluted", { value: 1 })',
     'Object.setPrototypeOf(Array.prototype, null)', 'Object.setPrototypeOf(util, {})', 'Object.prototype.__defineGetter__("polluted", () => 1)', 'delete Array.prototype.map',
     'ddb.operations.add.polluted = 1', 'Object.getPrototypeOf([][Object.getOwnPropertySymbols(Array.prototype)[0]]()).next = 1',
+    '[1].values().map((x) => x).__proto__.next = 1', '[].values().__proto__.__proto__.constructor.from({ next() {} }).__proto__.next = 1', '__tick.polluted = 1',
     '(() => { try { null.x; } catch (e) { e.__proto__.__proto__.name = "X"; } })()', '(() => { try { null.x; } catch (e) { e.__proto__.polluted = 1; } })()',
   ];
   const sandbox = new Sandbox();

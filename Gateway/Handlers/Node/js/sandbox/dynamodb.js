@@ -4,7 +4,9 @@
 (function (internal) {
   'use strict';
 
-  const { Number, RegExp, String, WeakSet, isArray, isRecord, keysOf, matchOf, hasOwn, parseJson, replaceText, setMember, stringify, textOf } = internal;
+  const {
+    Number, RegExp, WeakSet, hasOwn, isArray, isRecord, keysOf, matchOf, parseJson, replaceText, setMember, stringify, textOf,
+  } = internal;
   const { charge, fault } = internal.call;
 
   // DynamoDB takes values of 32 levels; a filter may be nested somewhat more.
@@ -494,11 +496,14 @@
       const { query } = input(payload, 'query');
       return copyGiven(payload, READING, { operation: 'Query', query: conditionOf(query, 'query') });
     },
-    scan: (payload) => copyGiven(payload === undefined ? {} : input(payload, 'scan'), [...READING, 'totalSegments', 'segment'], { operation: 'Scan' }),
+    scan(payload = {}) {
+      return copyGiven(input(payload, 'scan'), [...READING, 'totalSegments', 'segment'], { operation: 'Scan' });
+    },
     batchGet: (payload) => ({
       operation: 'BatchGetItem',
-      tables: tablesOf(payload, 'batchGet', (table) =>
-        copyGiven(input(table, 'batchGet'), ['consistentRead', 'projection'], { keys: listOf(table.keys, 'batchGet: keys', (key) => keyOf(key, 'batchGet')) })),
+      tables: tablesOf(payload, 'batchGet', (table) => copyGiven(input(table, 'batchGet'), ['consistentRead', 'projection'], {
+        keys: listOf(table.keys, 'batchGet: keys', (key) => keyOf(key, 'batchGet')),
+      })),
     }),
     batchPut: (payload) => ({
       operation: 'BatchPutItem',

@@ -1,14 +1,17 @@
 // Makes the context safe to hand to handlers and the same for every call: takes away the globals that AppSync lacks (handlers.md §3.3),
 // puts AppSync's string functions and JSON.parse in place, and freezes every built-in, so that nothing a call writes is there in the next.
 //
-// Freezing alone would break ordinary code: on an object that inherits a frozen toString, `o.toString = 1` is an error (the "override
-// mistake"). So the members of Object.prototype, and those of Function and Error that people assign, become accessors whose setters give
-// the object a member of its own. Arrays keep plain members: accessors there would cost V8 its fast loops, for an assignment nobody makes.
+// Freezing alone would break ordinary code: on an object that inherits a frozen toString, `o.toString = 1` is an error (the
+// "override mistake"). So the members of Object.prototype, and those of Function and Error that people assign, become accessors whose
+// setters give the object a member of its own. Arrays keep plain members: accessors there cost V8 its fast loops (copying a list of 200
+// takes a hundred times as long), for an assignment that nobody makes.
 
 (function (internal) {
   'use strict';
 
-  const { Object, Reflect, RegExp, String, Symbol, SyntaxError, TypeError, global, parseJson, patterns, replaceText, replaceAllText, testOf } = internal;
+  const {
+    Object, Reflect, RegExp, String, Symbol, SyntaxError, TypeError, global, parseJson, patterns, replaceText, replaceAllText, testOf,
+  } = internal;
   const { defineProperty, freeze, getOwnPropertyDescriptor, getPrototypeOf } = Object;
   const { ownKeys } = Reflect;
   const { Error, JSON, Map, Promise, Set } = global;
@@ -46,6 +49,8 @@
     const iterators = [
       [][Symbol.iterator](), ''[Symbol.iterator](), new Map()[Symbol.iterator](), new Set()[Symbol.iterator](), 'a'.matchAll(/a/g),
     ];
+    // Iterators that newer versions of Node make of others; no property leads to their prototypes.
+    if (global.Iterator !== undefined) iterators.push(iterators[0].map((value) => value), global.Iterator.from({ next() {} }));
     return [
       function* () {}, async function () {}, async function* () {}, () => {}, /a/, Symbol.iterator, 1n,
       (function* () {})(), (async function* () {})(), getOwnPropertyDescriptor((function () { return arguments; })(), 'callee').get,
@@ -131,7 +136,8 @@
       if (!GLOBALS.includes(name) && !Reflect.deleteProperty(global, name)) throw new TypeError(`The global ${String(name)} cannot be removed`);
     }
     for (const name of Object.keys(internal.globals)) define(global, name, internal.globals[name]);
-    freezeAll([...everything, ...hidden, internal.globals, internal.modules]);
+    // The tick too: a module's top level finds it among its arguments.
+    freezeAll([...everything, ...hidden, internal.globals, internal.modules, internal.call.tick]);
     freeze(global);
   };
 

@@ -5,7 +5,9 @@
 (function (internal) {
   'use strict';
 
-  const { Date, IntlDateTimeFormat, Map, Math, Number, Object, RegExp, String, dateNow, dateUtc, formatParts, matchOf, numberOf, textOf } = internal;
+  const {
+    Date, IntlDateTimeFormat, Map, Math, Number, Object, RegExp, String, dateNow, dateUtc, formatParts, matchOf, numberOf, textOf,
+  } = internal;
   const { charge, fault } = internal.call;
 
   const { getUTCFullYear, getUTCMonth, getUTCDate, getUTCDay, setUTCFullYear, toISOString } = Date.prototype;
@@ -229,7 +231,8 @@
       case 'u': return yearStep(letter, count, (f) => f.year, into('year'));
       case 'Y': return yearStep(letter, count, (f) => weekOf(f).year, into('weekYear'));
       case 'M': case 'L':
-        return count < 3 ? plain(2, (f) => f.month, into('month')) : named(MONTHS, MONTHS_SHORT, (f) => f.month - 1, (found, i) => { found.month = i + 1; });
+        return count < 3 ? plain(2, (f) => f.month, into('month'))
+          : named(MONTHS, MONTHS_SHORT, (f) => f.month - 1, (found, i) => { found.month = i + 1; });
       case 'Q': case 'q':
         return count < 3 ? plain(2, (f) => Math.ceil(f.month / 3), into('quarter'))
           : count === 3 ? worded(['Q1', 'Q2', 'Q3', 'Q4'], (f) => Math.ceil(f.month / 3) - 1, into('ignored'))
@@ -238,9 +241,11 @@
       case 'd': return plain(2, (f) => f.day, into('day'));
       case 'D': return plain(3, (f) => f.dayOfYear, into('dayOfYear'), 3);
       case 'E':
-        return count < 3 ? worded(WEEKDAYS_SHORT, (f) => f.weekday, into('ignored')) : named(WEEKDAYS, WEEKDAYS_SHORT, (f) => f.weekday, into('ignored'));
+        return count < 3 ? worded(WEEKDAYS_SHORT, (f) => f.weekday, into('ignored'))
+          : named(WEEKDAYS, WEEKDAYS_SHORT, (f) => f.weekday, into('ignored'));
       case 'e': case 'c':
-        return count < 3 ? plain(2, (f) => f.weekday + 1, into('ignored')) : named(WEEKDAYS, WEEKDAYS_SHORT, (f) => f.weekday, into('ignored'));
+        return count < 3 ? plain(2, (f) => f.weekday + 1, into('ignored'))
+          : named(WEEKDAYS, WEEKDAYS_SHORT, (f) => f.weekday, into('ignored'));
       case 'a':
         if (count > 1) throw tooMany();
         return worded(['AM', 'PM'], (f) => (f.hour < 12 ? 0 : 1), into('half'));
@@ -489,8 +494,9 @@
     return Math.floor(epochMs);
   }
 
-  const isoPattern = new RegExp(
-    '^([+-]?\\d{4,9})-(\\d{2})-(\\d{2})(?:T(\\d{2}):(\\d{2})(?::(\\d{2})(?:[.,](\\d{1,9}))?)?(Z|[+-]\\d{2}(?::?\\d{2}(?::?\\d{2})?)?)?(?:\\[([A-Za-z0-9/_+-]+)\\])?)?$', 'i');
+  const isoPattern = new RegExp('^([+-]?\\d{4,9})-(\\d{2})-(\\d{2})'
+    + '(?:T(\\d{2}):(\\d{2})(?::(\\d{2})(?:[.,](\\d{1,9}))?)?'
+    + '(Z|[+-]\\d{2}(?::?\\d{2}(?::?\\d{2})?)?)?(?:\\[([A-Za-z0-9/_+-]+)\\])?)?$', 'i');
 
   function format(epochMs, pattern, zone, name) {
     return write(stepsOf(textOf(pattern, name)), fieldsOf(epochMs, zoneArgument(zone, name)));
