@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Sandbox } from './handlers/sandbox.mjs';
+import { Raw, Sandbox } from './handlers/sandbox.mjs';
 import { sections } from './handlers/util-cases.mjs';
 
 for (const [section, cases] of Object.entries(sections)) {
@@ -52,9 +52,9 @@ test('What onPublish returns becomes a result per event', () => {
     ['return [{ id: "e2", payload: 1 }]', [1, 2], [{ id: 'e2', payload: '1' }]],
     ['return [{ id: "e1", payload: 1, more: { a: 1 } }]', [1], [same('e1')]],
     // The original bytes stay where the handler changed nothing, although JSON.stringify writes them another way.
-    ['return ctx.events', [{ text: '{ "a": 1.0 }' }, { text: '12345678901234567890' }, { text: '"\\u0041"' }, { text: '{"a":1,"a":2}' }],
+    ['return ctx.events', ['{ "a": 1.0 }', '12345678901234567890', '"\\u0041"', '{"a":1,"a":2}'].map((text) => new Raw(text)),
       [same('e1'), same('e2'), same('e3'), same('e4')]],
-    ['return ctx.events.map((e) => ({ id: e.id, payload: e.payload + 1 }))', [{ text: '1.0' }], [{ id: 'e1', payload: '2' }]],
+    ['return ctx.events.map((e) => ({ id: e.id, payload: e.payload + 1 }))', [new Raw('1.0')], [{ id: 'e1', payload: '2' }]],
   ]) {
     assert.deepEqual(onPublish(body, { events: payloads }), { result: expected, log: [] }, body);
   }
@@ -341,4 +341,96 @@ test('The generator is ChaCha20: its first block is the one that RFC 8439 gives 
   const [a, b, c, d] = words;
   const uuid = hex(a) + hex((b & 0xffff0fff | 0x4000) >>> 0) + hex((c & 0x3fffffff | 0x80000000) >>> 0) + hex(d);
   assert.equal(sandbox.value('util.autoId()').replaceAll('-', ''), uuid);
+});
+
+test('Whatever text comes in, parsers give a value or say what is wrong with it', () => {
+  // A linear congruential generator: the same texts in every run.
+  let state = 42;
+  const below = (bound) => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) % bound;
+  const textOf = (pieces) => Array.from({ length: below(9) }, () => pieces[below(pieces.length)]).join('');
+  const patternPieces = ['a', 'b', '.', '*', '+', '?', '{1,2}', '{2', '(', ')', '(?:', '(?>', '(?=', '(?<!', '(?<n>', '(?i)', '(?x)', '|', '[', ']', '[^', '-', '&&', '^', '$',
+    '\\', '\\d', '\\W', '\\1', '\\k<n>', '\\Q', '\\E', '\\p{L}', '\\b', '\\x4', '\\u0061', '😀', '#', ' ', '\\c', '\\0'];
+  const sources = [
+    ['util.matches(x, y)', patternPieces, ['a', 'b', 'ab', '😀', '\n']],
+    ["'abaab 😀'.replaceAll(x, y)", patternPieces, ['$', '1', '\\', '{n}', 'a', '$0', '${n}']],
+    ['util.xml.toMap(x)', ['<a>', '</a>', '<b/>', '<a', ' x="1"', '>', '&amp;', '&#', '<![CDATA[', ']]>', '<!--', '-->', '<?', '?>', '<!', 'text', '</', '=', "'"], ['']],
+    ['util.time.parseFormattedToEpochMilliSeconds(x, y)', [['2018-02', 'yyyy-MM'], ['-12', '-dd'], ['18', 'yy'], ['Feb', 'MMM'], [' ', ' '], ['12', 'HH'], [':30', ':mm'],
+      ['PM', 'a'], ['Z', 'XXX'], ['+0800', 'Z'], ['Europe/Berlin', 'VV'], ['.5', '.S'], ['AD', 'G'], ['', '['], ['', ']'], ["'", "''"], ['x', "'x'"], ['033', 'DDD'], ['7', 'd']], null],
+    ['util.time.epochMilliSecondsToFormatted(1517513306321, x, y)', ['y', 'M', 'd', 'E', 'e', 'a', 'H', 'S', 'n', 'A', 'z', 'Z', 'X', 'V', 'O', 'L', 'Q', 'w', 'W', 'G', '[', ']', "'", 'q', '#'],
+      ['UTC', '+', '08', ':', '00', 'Z', 'Europe', '/Berlin', 'GMT', 'EST']],
+    ['util.time.parseISO8601ToEpochMilliSeconds(x)', ['2018-02-01', 'T12:30', '2018', '-', '02', ':', '.', 'Z', '+08', '[UTC]', '31'], ['']],
+    ['util.base64Decode(x)', ['YQ', '==', 'w6', 'T', '-', '_', '/', '\n', '€'], ['']],
+    ['util.urlDecode(x)', ['%', '%c3', '%A4', '+', 'a', '%f0%9f%98', '%80', '€'], ['']],
+  ];
+  const kinds = new Set();
+  for (const [expression, pieces, more] of sources) {
+    const sandbox = new Sandbox().load(`function onPublish(ctx) { const [x, y] = ctx.events[0].payload; return [{ id: 'e1', payload: { value: ${expression} } }]; }`);
+    for (let i = 0; i < 1500; i++) {
+      let given;
+      if (more === null) {
+        // A text and its format, piece by piece, and now and then one piece too many.
+        const pairs = Array.from({ length: 1 + below(5) }, () => pieces[below(pieces.length)]);
+        given = [0, 1].map((side) => pairs.filter(() => below(20) > 0).map((pair) => pair[side]).join(''));
+      } else {
+        given = [textOf(pieces), textOf(more)];
+      }
+      const { failure } = sandbox.invoke({ events: [given] });
+      kinds.add(`${expression} ${failure ? 'fails' : 'succeeds'}`);
+      if (!failure) continue;
+      assert.match(failure.message, /^code\.js:1:\d+: /, `${expression} of ${JSON.stringify(given)}: ${failure.message}`);
+      assert.doesNotMatch(failure.message, /Cannot|is not a function|not iterable|Invalid (regular|time|date|flags)|not supported$|call stack/,
+        `${expression} of ${JSON.stringify(given)}: ${failure.message}`);
+    }
+  }
+  for (const [expression] of sources) {
+    for (const end of ['fails', 'succeeds']) assert.ok(kinds.has(`${expression} ${end}`), `${expression} never ${end}`);
+  }
+});
+
+test('Times and encodings agree with a second implementation', () => {
+  let state = 7;
+  const below = (bound) => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) % bound;
+  const sandbox = new Sandbox().load(`function onPublish(ctx) {
+    const { ms, zone, text } = ctx.events[0].payload;
+    const format = 'yyyy-MM-dd HH:mm:ss.SSS';
+    const local = util.time.epochMilliSecondsToFormatted(ms, format, zone);
+    const full = util.time.epochMilliSecondsToFormatted(ms, format + 'ZZZZZ', zone);
+    return [{ id: 'e1', payload: {
+      local,
+      iso: util.time.epochMilliSecondsToISO8601(ms),
+      back: util.time.parseFormattedToEpochMilliSeconds(full, format + 'ZZZZZ'),
+      isoBack: util.time.parseISO8601ToEpochMilliSeconds(util.time.epochMilliSecondsToISO8601(ms)),
+      again: util.time.epochMilliSecondsToFormatted(util.time.parseFormattedToEpochMilliSeconds(local, format, zone), format, zone),
+      week: util.time.epochMilliSecondsToFormatted(ms, "e"),
+      day: util.time.epochMilliSecondsToFormatted(ms, "D"),
+      base64: util.base64Encode(text), base64Back: util.base64Decode(util.base64Encode(text)),
+      url: util.urlEncode(text), urlBack: util.urlDecode(util.urlEncode(text)),
+      script: util.escapeJavaScript(text),
+    } }];
+  }`);
+  const zones = ['UTC', 'Australia/Perth', 'America/New_York', 'Europe/Berlin', 'Asia/Kathmandu', 'Australia/Lord_Howe', 'Pacific/Apia', '+05:30', '-11:00'];
+  for (let i = 0; i < 1500; i++) {
+    // 1970 to 2105: offsets of whole minutes, which is what `Z` can write.
+    const ms = below(4294967296) * 1000 + below(1000);
+    const zone = zones[below(zones.length)];
+    const text = Array.from({ length: below(12) }, () => String.fromCodePoint([below(128), below(2048), 0x4e00 + below(100), 0x1f600 + below(50)][below(4)])).join('');
+    const payload = JSON.parse(sandbox.invoke({ events: [{ ms, zone, text }] }).result[0].payload);
+    const timeZone = zone === '+05:30' ? 'Asia/Kolkata' : zone === '-11:00' ? 'Pacific/Niue' : zone;
+    // Niue was at -11:20 and -11:30 before.
+    if (zone !== '-11:00' || ms > 4e11) {
+      const expected = new Intl.DateTimeFormat('sv-SE', { timeZone, dateStyle: 'short', timeStyle: 'medium' }).format(ms);
+      assert.equal(payload.local, `${expected}.${String(ms % 1000).padStart(3, '0')}`, `${ms} in ${zone}`);
+    }
+    assert.equal(payload.iso, new Date(ms).toISOString());
+    assert.equal(payload.back, ms, `${payload.local} in ${zone}`);
+    assert.equal(payload.isoBack, ms);
+    assert.equal(payload.again, payload.local, zone);
+    assert.equal(Number(payload.week), new Date(ms).getUTCDay() + 1);
+    assert.equal(Number(payload.day), Math.floor((ms - Date.UTC(new Date(ms).getUTCFullYear(), 0)) / 86_400_000) + 1);
+    assert.equal(payload.base64, Buffer.from(text).toString('base64'));
+    assert.equal(payload.base64Back, text);
+    assert.equal(payload.url, new URLSearchParams([['', text]]).toString().slice(1));
+    assert.equal(payload.urlBack, text);
+    assert.equal(new Function(`return '${payload.script}'`)(), text);
+  }
 });

@@ -24,6 +24,13 @@ export const compiled = (source) =>
   `(function (__modules, __tick) { "use strict"; const [, ddb, rds, ai] = ${JSON.stringify(importable)}.map((name) => __modules[name]);\n`
   + `${source}\n; return { onPublish: typeof onPublish === 'undefined' ? null : onPublish, onSubscribe: typeof onSubscribe === 'undefined' ? null : onSubscribe }; })`;
 
+/** An event as a publisher wrote it, for texts that JSON.stringify would write otherwise. */
+export class Raw {
+  constructor(text) {
+    this.text = text;
+  }
+}
+
 export class Sandbox {
   #context = vm.createContext(vm.constants.DONT_CONTEXTIFY, contextOptions);
   #entry;
@@ -57,7 +64,7 @@ export class Sandbox {
       info: { channel: { path: '/chat/room', segments: ['chat', 'room'] }, channelNamespace: { name: 'chat' }, operation: 'PUBLISH' },
       authType: 'API Key Authorization',
       logLevel: 4,
-      events: events?.map((payload, i) => [`e${i + 1}`, typeof payload === 'object' && payload?.text ? payload.text : JSON.stringify(payload)]) ?? null,
+      events: events?.map((payload, i) => [`e${i + 1}`, payload instanceof Raw ? payload.text : JSON.stringify(payload)]) ?? null,
       stash: {}, outErrors: [], result: null, error: null,
       ...input,
     }));

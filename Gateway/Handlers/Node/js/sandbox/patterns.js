@@ -406,6 +406,7 @@
     /** Reads an escape that stands for one character, and gives its code point. */
     function parseCharacterEscape() {
       const letter = pattern[at + 1];
+      if (letter === undefined) throw refuse('Unclosed character class');
       at += 2;
       switch (letter) {
         case 't': return 9;
