@@ -14,7 +14,6 @@
     global: globalThis,
 
     Array,
-    BigInt,
     Date,
     Error,
     IntlDateTimeFormat: Intl.DateTimeFormat,
@@ -28,8 +27,6 @@
     Symbol,
     SyntaxError,
     TypeError,
-    Uint32Array,
-    Uint8Array,
     WeakSet,
     dateNow: Date.now,
     dateUtc: Date.UTC,
