@@ -7,7 +7,7 @@
 (function (internal) {
   'use strict';
 
-  const { Error, RegExp, Symbol, String, isArray, matchOf, stringify, testOf } = internal;
+  const { Error, RegExp, String, isArray, matchOf, stringify, testOf } = internal;
   const { captureStackTrace } = Error;
 
   // Enough to see the handler's line from the sandbox's deepest recursion, over a value or pattern as nested as it takes them.

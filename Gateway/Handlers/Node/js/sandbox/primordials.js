@@ -30,7 +30,6 @@
     WeakSet,
     dateNow: Date.now,
     dateUtc: Date.UTC,
-    decodeURIComponent,
     encodeURIComponent,
     isArray: Array.isArray,
     keysOf: Object.keys,

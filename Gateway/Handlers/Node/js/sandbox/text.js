@@ -4,20 +4,19 @@
   'use strict';
 
   const {
-    Number, RegExp, String, decodeURIComponent, encodeURIComponent, isRecord, isArray, matchOf, normalize, replaceText, setMember, stringify,
+    Number, RegExp, String, encodeURIComponent, isRecord, isArray, matchOf, normalize, replaceText, setMember, stringify,
     testOf, textOf,
   } = internal;
   const { charge, fault } = internal.call;
 
-  // One iteration of the budget for so many characters.
-  const CHARACTERS_PER_ITERATION = 16;
   const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
   const XML_DEPTH_MAX = 100;
 
   const valueOfBase64 = { __proto__: null, '-': 62, '_': 63 };
   for (let i = 0; i < 64; i++) valueOfBase64[BASE64[i]] = i;
 
-  const chargeText = (text) => charge(text.length / CHARACTERS_PER_ITERATION);
+  // A character is an iteration: its bytes are kept in a list for a while, and lists must not fill the worker's memory.
+  const chargeText = (text) => charge(text.length);
 
   function utf8Of(text) {
     const bytes = [];

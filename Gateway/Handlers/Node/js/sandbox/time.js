@@ -190,7 +190,7 @@
   const worded = (names, get, set) => ({ kind: 'text', names, set, write: (fields) => names[get(fields)] });
   const offsetStep = (write, form) => ({ kind: 'offset', form, write: (fields) => write(fields.offsetMs) });
 
-  function yearStep(letter, count, get, set) {
+  function yearStep(count, get, set) {
     if (count === 2) {
       return {
         kind: 'number', width: 2, widthMax: 2,
@@ -227,9 +227,9 @@
       throw tooMany();
     };
     switch (letter) {
-      case 'y': return yearStep(letter, count, (f) => (f.year > 0 ? f.year : 1 - f.year), into('yearOfEra'));
-      case 'u': return yearStep(letter, count, (f) => f.year, into('year'));
-      case 'Y': return yearStep(letter, count, (f) => weekOf(f).year, into('weekYear'));
+      case 'y': return yearStep(count, (f) => (f.year > 0 ? f.year : 1 - f.year), into('yearOfEra'));
+      case 'u': return yearStep(count, (f) => f.year, into('year'));
+      case 'Y': return yearStep(count, (f) => weekOf(f).year, into('weekYear'));
       case 'M': case 'L':
         return count < 3 ? plain(2, (f) => f.month, into('month'))
           : named(MONTHS, MONTHS_SHORT, (f) => f.month - 1, (found, i) => { found.month = i + 1; });
