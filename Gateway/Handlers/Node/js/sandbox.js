@@ -182,6 +182,9 @@
       const failure = ending === null || ending.kind === 'return' || ending.kind === 'finished'
         ? { kind: 'fault', message: faultText(error) } : ending;
       output = `"failure":${stringify(failure)}`;
+      if (output.length > resultBytesMax) {
+        output = `"failure":${stringify({ kind: 'fault', message: `code.js: The handler's error is larger than ${resultBytesMax} bytes` })}`;
+      }
     }
     const log = call.getLog();
     call.finish();

@@ -37,7 +37,7 @@
   function refuse() {
     // Also reached after the call, by code that a promise left behind.
     ticksLeft = -1;
-    ending ??= { kind: 'fault', message: `${here(tick)}: the handler used up its ${iterationsMax} iterations` };
+    ending ??= { kind: 'fault', message: `${here(refuse)}: the handler used up its ${iterationsMax} iterations` };
     throw signal;
   }
 

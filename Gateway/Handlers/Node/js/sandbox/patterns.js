@@ -549,7 +549,8 @@
 
   /** @returns {{find: RegExp, whole: RegExp, groups: number[], names: object}} */
   function compile(pattern) {
-    const known = cache.get(pattern);
+    const isCached = pattern.length <= CACHED_LENGTH_MAX;
+    const known = isCached ? cache.get(pattern) : undefined;
     if (known !== undefined) return known;
     charge(1 + pattern.length);
     const { source, groups, names } = translate(pattern);
@@ -560,7 +561,7 @@
       if (error instanceof SyntaxError) throw fault(`The regular expression ${pattern} is not supported`);
       throw error;
     }
-    if (pattern.length <= CACHED_LENGTH_MAX) {
+    if (isCached) {
       if (cache.size >= CACHE_ENTRIES_MAX) cache.clear();
       cache.set(pattern, compiled);
     }

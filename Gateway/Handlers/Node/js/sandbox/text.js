@@ -12,6 +12,10 @@
   const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
   const XML_DEPTH_MAX = 100;
 
+  // Twelve bits at a time, so that three bytes are two look-ups.
+  const base64Pairs = [];
+  for (let i = 0; i < 4096; i++) base64Pairs.push(BASE64[i >> 6] + BASE64[i & 63]);
+
   const valueOfBase64 = { __proto__: null, '-': 62, '_': 63 };
   for (let i = 0; i < 64; i++) valueOfBase64[BASE64[i]] = i;
 
@@ -21,7 +25,12 @@
   function utf8Of(text) {
     const bytes = [];
     for (let i = 0; i < text.length; i++) {
-      let point = text.codePointAt(i);
+      let point = text.charCodeAt(i);
+      if (point < 0x80) {
+        bytes.push(point);
+        continue;
+      }
+      point = text.codePointAt(i);
       if (point > 0xffff) i++;
       else if (point >= 0xd800 && point < 0xe000) point = 0x3f; // An unpaired surrogate has no bytes; Java writes '?'.
       if (point < 0x80) {
@@ -67,13 +76,15 @@
     const source = textOf(value, 'util.base64Encode');
     chargeText(source);
     const bytes = utf8Of(source);
+    const count = bytes.length;
     let text = '';
-    for (let i = 0; i < bytes.length; i += 3) {
-      const bits = (bytes[i] << 16) | ((bytes[i + 1] ?? 0) << 8) | (bytes[i + 2] ?? 0);
-      text += BASE64[bits >> 18] + BASE64[(bits >> 12) & 63];
-      text += i + 1 < bytes.length ? BASE64[(bits >> 6) & 63] : '=';
-      text += i + 2 < bytes.length ? BASE64[bits & 63] : '=';
+    let i = 0;
+    for (; i + 2 < count; i += 3) {
+      const bits = (bytes[i] << 16) | (bytes[i + 1] << 8) | bytes[i + 2];
+      text += base64Pairs[bits >> 12] + base64Pairs[bits & 4095];
     }
+    if (i + 1 === count) text += `${base64Pairs[bytes[i] << 4]}==`;
+    else if (i + 2 === count) text += `${base64Pairs[(bytes[i] << 4) | (bytes[i + 1] >> 4)]}${BASE64[(bytes[i + 1] & 15) << 2]}=`;
     return text;
   }
 
@@ -112,8 +123,9 @@
   }
 
   function urlDecode(value) {
-    const source = replaceText(textOf(value, 'util.urlDecode'), pluses, ' ');
-    chargeText(source);
+    const given = textOf(value, 'util.urlDecode');
+    chargeText(given);
+    const source = replaceText(given, pluses, ' ');
     if (!source.includes('%')) return source;
     let text = '';
     for (let i = 0; i < source.length;) {

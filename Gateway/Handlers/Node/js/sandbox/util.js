@@ -34,7 +34,8 @@
     unauthorized: () => call.end({ kind: 'unauthorized' }),
     appendError(message, type, data, info) {
       const error = errorOf(message, type, data, info);
-      call.charge(1);
+      // By their length: they are kept until the call ends, and must not fill the worker's memory.
+      call.charge(1 + jsonOf(error).length);
       call.getOutErrors().push(error);
       call.log('ERROR', LEVEL_ERROR, [error.message ?? 'null'], control.appendError);
     },
