@@ -188,7 +188,7 @@ test('Endless work is ended by the budget, whatever it is done with', () => {
     'while (true) { __tick(); "a".replaceAll("(a|b)", () => { while (true) __tick(); }); }',
     'const list = Array(1e6).fill(1); for (;;) { __tick(); util.dynamodb.toList(list); }',
     'const text = "x".repeat(1e7); for (;;) { __tick(); util.base64Encode(text); }',
-    'for (;;) { __tick(); util.appendError("x".repeat(10000)); }', 'for (;;) { __tick(); util.appendError("x", "T", ["x".repeat(10000)]); }',
+    'for (let i = 0; i < 1000; i++) util.appendError("x".repeat(10000))', 'for (let i = 0; i < 1000; i++) util.appendError("x", "T", ["x".repeat(10000)])',
     'util.urlDecode("+".repeat(1e6))', 'util.matches("a".repeat(1e6), "a")',
     'util.transform.toDynamoDBFilterExpression({ and: Array(1e6).fill({}) })', 'rds.createPgStatement(rds.select({ table: "t", columns: Array(1e6).fill("a") }))',
   ]) {
