@@ -50,6 +50,7 @@ internal sealed class NodeInstallation
                 Version >= s_permission23 || (Version.Major == 22 && Version >= s_permission22) ? "--permission" : "--experimental-permission",
                 "--no-warnings",
                 "--no-addons",
+                "--unhandled-rejections=none",
                 "--disallow-code-generation-from-strings",
                 string.Create(CultureInfo.InvariantCulture, $"--max-old-space-size={options.MemoryMaxMiB}"),
                 "--eval", WorkerScripts.Worker,

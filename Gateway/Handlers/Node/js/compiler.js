@@ -770,6 +770,22 @@
   //   insertions  [line, column, length]: what was inserted, by line of the module and column in `code`, both from 1, in their order
   //   exports     per handler 'function', 'object' (request and response) or null
   //   problems    by position: 'error' when the module cannot run (and `code` is null), 'unsupported' when AppSync would refuse it
+  // V8 compiles the outcome as a script, where some texts mean something else than in a module: what looks like an HTML comment, above all.
+  // So it is read once more, as V8 will. An `import()` that only shows then would give code an object of the host's.
+  function verify(code) {
+    let tree;
+    try {
+      tree = acorn.parse(code, { ecmaVersion: ECMA_VERSION, sourceType: 'script' });
+    } catch (problem) {
+      throw problem instanceof SyntaxError ? new CodeError(0, 'The code means different things as a module and as a script') : problem;
+    }
+    walk(tree, ({ type }) => {
+      if (type === 'ImportExpression') {
+        throw new CodeError(0, "The code hides an 'import'");
+      }
+    }, () => {});
+  }
+
   function compile(text) {
     const source = text.charCodeAt(0) === 0xFEFF ? text.slice(1) : text;
     const locate = makeLocator(source);
@@ -799,7 +815,9 @@
       if (!found.some(({ severity }) => severity === 'error')) {
         const { code, inserted } = apply(source, edit(source, parsed, `${tickName}()`, defaultName), locate);
         const returned = HANDLERS.map((name) => `${name}: ${exports.get(name) ?? 'void 0'}`).join(', ');
-        result.code = `(function (${modulesName}, ${tickName}) { "use strict";${imports.join('')}\n${code}\n;return { ${returned} }; })`;
+        const program = `(function (${modulesName}, ${tickName}) { "use strict";${imports.join('')}\n${code}\n;return { ${returned} }; })`;
+        verify(program);
+        result.code = program;
         result.insertions = inserted;
       }
     } catch (problem) {

@@ -38,7 +38,6 @@
 
   function start(json) {
     boot = JSON.parse(json);
-    boot.limits = JSON.stringify(boot.limits);
     boot.scripts = boot.sandbox.map((text) => new vm.Script(text, { filename: 'sandbox.js' }));
   }
 
@@ -62,7 +61,9 @@
     });
     let step;
     for (const script of boot.scripts) step = script.runInContext(context)(step);
-    const sandbox = step(boot.limits);
+    // Ids must differ between contexts, so each has a seed of its own; ids of modules are never used twice.
+    const random = boot.limits.random.slice(0, -8) + id.toString(16).padStart(8, '0');
+    const sandbox = step(JSON.stringify({ ...boot.limits, random }));
     const factory = new vm.Script(code, { filename: FILE, lineOffset: -lineOffset }).runInContext(context);
     sandbox.load(factory, JSON.stringify(insertions));
     modules.set(id, sandbox.invoke);
