@@ -6,6 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { runScenario } from './amplify/run.mjs';
 import { Cognito } from './cognito.mjs';
+import { DynamoDB } from './dynamodb.mjs';
 import { LambdaFunction } from './functions.mjs';
 import { Gateway, apiKey } from './gateway.mjs';
 import { Connection, assertRefused, post, read, withToken } from './protocol.mjs';
@@ -16,9 +17,9 @@ const stack = (name) => fileURLToPath(new URL(`../Gateway.Tests/TestData/templat
 const backend = { accessKeyId: 'AKIAFANFARE000000010', secretAccessKey: 'Zx8/KcVbNm2+QwErTy5UiOpLkJhGfDsAqWeRt1Y3' };
 const program = fileURLToPath(new URL('./amplify/modes.mjs', import.meta.url));
 
-// A namespace with handlers is refused by this version, once the request is authorized: where that changes, change these two.
-const refusedByHandler = { status: 403, errorType: 'HandlerExecutionError' };
-const assertReachesHandler = (answer) => assertRefused(answer, `${answer.type.split('_')[0]}_error`, refusedByHandler.errorType);
+/** Asserts that a handler refused a subscribe by `util.unauthorized`. Its type is not the one of a refused mode, `UnauthorizedException`. */
+const assertRefusedByHandler = (answer) =>
+  assert.equal(assertRefused(answer, 'subscribe_error', 'Unauthorized').message, 'You are not authorized to make this call.');
 
 describe('As the stack says', { timeout: 120_000, concurrency: 3 }, () => {
   // The emulator makes up the ids of clients; the full stack wants one that starts with "web-".
@@ -26,14 +27,15 @@ describe('As the stack says', { timeout: 120_000, concurrency: 3 }, () => {
   let cognito;
   let poolId;
   let clientId;
-  let ana;
   let tokens;
+  let others;
   before(async () => {
     cognito = await Cognito.start({ 'web-app': fullPool, 'mobile-app': fullPool });
     poolId = await cognito.createPool();
     clientId = await cognito.createClient(poolId);
-    ana = await cognito.signUp(poolId, clientId, 'ana@example.com');
-    tokens = await cognito.signIn(clientId, ana);
+    const signIn = async (username) => cognito.signIn(clientId, await cognito.signUp(poolId, clientId, username));
+    tokens = await signIn('ana@example.com');
+    others = await signIn('ben@example.com');
   });
   after(() => cognito?.stop());
 
@@ -108,18 +110,50 @@ describe('As the stack says', { timeout: 120_000, concurrency: 3 }, () => {
         connection.close();
       });
 
-      test('The private namespace decides by its handler, after the modes', async () => {
+      test('A private channel opens to its user alone, and a refusal leaves the connection as it was', async () => {
         const user = withToken(url, tokens.access);
+        const [own, other] = [tokens.sub, others.sub].map((sub) => `/private/${sub}`);
         const connection = await Connection.connect(url, user);
-        assertReachesHandler(await connection.subscribe(`/private/${tokens.sub}`, user));
-        assertReachesHandler(await connection.subscribe('/private/somebody-else', user));
-        const channel = `/private/${tokens.sub}`;
-        const wrongMode = await connection.subscribe(channel, await signMessage(url, { channel }));
+        const open = await connection.subscribe(`/public/${tokens.sub}`, user);
+
+        // 1. Nobody else's, not by a wildcard, and nothing below one's own, which is another channel.
+        for (const channel of [other, '/private/*', `${own}/more`, '/private/somebody'])
+          assertRefusedByHandler(await connection.subscribe(channel, user));
+        const first = await connection.subscribe(own, user);
+        assert.equal(first.type, 'subscribe_success', JSON.stringify(first));
+
+        // 2. The other user gets the other channel, and each hears its own.
+        const otherUser = withToken(url, others.access);
+        const otherConnection = await Connection.connect(url, otherUser);
+        assertRefusedByHandler(await otherConnection.subscribe(own, otherUser));
+        const second = await otherConnection.subscribe(other, otherUser);
+        assert.equal(second.type, 'subscribe_success');
+        for (const [channel, text] of [[own, '"for ana"'], [other, '"for ben"'], [`/public/${tokens.sub}`, '"for all"'], [own, '"last"'], [other, '"last"']])
+          assert.equal((await postSigned(url, channel, [text])).status, 200); // its code has no onPublish
+        await connection.received(first.id, '"last"');
+        await otherConnection.received(second.id, '"last"');
+        assert.deepEqual(connection.events(first.id), ['"for ana"', '"last"']);
+        assert.deepEqual(otherConnection.events(second.id), ['"for ben"', '"last"']);
+        assert.deepEqual(connection.events(open.id), ['"for all"']);
+
+        // 3. The modes decide before the handler does.
+        const wrongMode = await connection.subscribe(own, await signMessage(url, { channel: own }));
         assertRefused(wrongMode, 'subscribe_error', 'UnauthorizedException');
-        assert.equal((await postSigned(url, channel, ['1'])).status, 200); // its code has no onPublish
-        assert.deepEqual(shown(await postWith(url, { authorization: tokens.access }, channel)), { status: 403, errorType: 'UnauthorizedException' });
+        assert.deepEqual(shown(await postWith(url, { authorization: tokens.access }, own)), { status: 403, errorType: 'UnauthorizedException' });
         connection.close();
+        otherConnection.close();
       });
+
+      test('Amplify hears its own private channel, and is told that another is not its own', ({ signal }) =>
+        runScenario(program, 'private-channel', {
+          signal,
+          environment: {
+            FANFARE_URL: url,
+            FANFARE_SIGN_IN: JSON.stringify({
+              authMode: 'userPool', token: tokens.access, credentials: backend, channel: `/private/${tokens.sub}`, refused: `/private/${others.sub}`,
+            }),
+          },
+        }));
 
       test('Amplify does the same with a signed-in user and with signed publishes', ({ signal }) =>
         runScenario(program, 'iam-publishes-pool-subscribes', {
@@ -136,7 +170,7 @@ describe('As the stack says', { timeout: 120_000, concurrency: 3 }, () => {
     });
   }
 
-  test('Users and backends connect, and the only namespace decides by its handler (seed-000-cdk-snippet)', async (t) => {
+  test('Users and backends connect, and the handler opens to each user the channel of its own (seed-000-cdk-snippet)', async (t) => {
     const resources = { UserPool6BA7E5F2: { Ref: poolId }, UserPoolWebClient4C9370B0: { Ref: clientId } };
     const gateway = await startGateway('seed-000-cdk-snippet', { Resources: resources }, { hasExample: false });
     t.after(() => gateway.stop());
@@ -150,24 +184,34 @@ describe('As the stack says', { timeout: 120_000, concurrency: 3 }, () => {
     const connection = await Connection.connect(url, user);
     (await Connection.connect(url, await sign(url, backend, '{}'))).close();
     const channel = `/default/${tokens.sub}`;
-    assertReachesHandler(await connection.subscribe(channel, user));
-    assertReachesHandler(await connection.subscribe(channel, await signMessage(url, { channel })));
+    const { type, id } = await connection.subscribe(channel, user);
+    assert.equal(type, 'subscribe_success');
+    for (const other of [`/default/${others.sub}`, '/default/*']) assertRefusedByHandler(await connection.subscribe(other, user));
+    assertRefusedByHandler(await connection.subscribe(channel, await signMessage(url, { channel }))); // a backend has no sub
     assertRefused(await connection.subscribe(channel, withToken(url, 'nonsense')), 'subscribe_error', 'UnauthorizedException');
+    assert.equal((await postWith(url, { authorization: others.id }, channel)).status, 200); // who publishes is not the handler's business
+    await connection.received(id, '1');
     connection.close();
   });
 
   describe('every mode and kind of namespace (cdk-eventapi-full)', () => {
     let authorizer;
+    let worker;
+    let database;
     let gateway;
     let url;
     let web;
     let mobile;
     before(async () => {
-      // The handler's code is in the template, which this version does not run; another function takes its place.
-      authorizer = await LambdaFunction.start('journaling.mjs');
+      // The functions' code is in the template, which a gateway does not run; others take their places.
+      [authorizer, worker, database] = await Promise.all(
+        [LambdaFunction.start('journaling.mjs'), LambdaFunction.start('worker.mjs'), DynamoDB.start()]);
+      await database.createTable('Messages', 'id');
+      const arn = (name) => ({ Arn: `arn:aws:lambda:us-east-1:000000000000:function:${name}` });
       gateway = await startGateway('cdk-eventapi-full', {
-        Resources: { Users0A0EEA89: { Ref: fullPool }, AuthorizerBD825682: { Arn: 'arn:aws:lambda:us-east-1:000000000000:function:authorizer' } },
-        Lambda: { Functions: { authorizer: authorizer.url } },
+        Resources: { Users0A0EEA89: { Ref: fullPool }, AuthorizerBD825682: arn('authorizer'), Worker11F36D0F: arn('worker') },
+        Lambda: { Functions: { authorizer: authorizer.url, worker: worker.url } },
+        DataSources: { DynamoDBEndpoint: database.url },
       });
       url = gateway.url;
       const bob = await cognito.signUp(fullPool, 'web-app', 'bob@example.com');
@@ -176,8 +220,20 @@ describe('As the stack says', { timeout: 120_000, concurrency: 3 }, () => {
     });
     after(async () => {
       await gateway?.stop();
-      await authorizer?.stop();
+      await Promise.all([authorizer?.stop(), worker?.stop(), database?.stop()]);
     });
+
+    /** A user's subscription, once it is confirmed. */
+    async function subscribe(t, channel) {
+      const user = withToken(url, web.access);
+      const connection = await Connection.connect(url, user);
+      t.after(() => connection.close());
+      const { type, id } = await connection.subscribe(channel, user);
+      assert.equal(type, 'subscribe_success', channel);
+      return { connection, id, user };
+    }
+    const byKey = { 'x-api-key': apiKey };
+    const failures = ({ body }) => body.failed.map(({ index, code, message }) => ({ index, code, message }));
 
     test('Every mode connects that the stack lists, and only clients of the pool that it names', async () => {
       const host = { host: new URL(url).host };
@@ -205,23 +261,70 @@ describe('As the stack says', { timeout: 120_000, concurrency: 3 }, () => {
       connection.close();
     });
 
-    test('Where a handler or a data source would run, the modes decide first', async () => {
-      const user = withToken(url, web.access);
-      const connection = await Connection.connect(url, user);
+    test('Inline code drops events and adds to the others', async (t) => {
+      const { connection, id } = await subscribe(t, '/inlinecode/*');
+      const { status, body } = await postSigned(url, '/inlinecode/race', ['{"odds":0,"horse":"a"}', '{"odds":3,"horse":"b"}']);
+      assert.equal(status, 200);
+      assert.deepEqual([body.successful.map(({ index }) => index), body.failed], [[0, 1], []]);
+      const { event } = await connection.frames.until('an event', (frame) => frame.id === id && frame.type === 'data');
+      const { seen, ...rest } = JSON.parse(event);
+      assert.deepEqual(rest, { odds: 3, horse: 'b' });
+      assert.match(seen, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+      assert.deepEqual(shown(await postSigned(url, '/inlinecode/race', ['null'])), { status: 403, errorType: 'HandlerExecutionError' });
 
-      // Modes of its own: IAM publishes, the pool and IAM subscribe.
-      assert.deepEqual(shown(await postSigned(url, '/inlinecode/a', ['{"odds":1}'])), refusedByHandler);
-      assert.deepEqual(shown(await postWith(url, { 'x-api-key': apiKey }, '/inlinecode/a')), { status: 403, errorType: 'UnauthorizedException' });
-      assert.equal((await connection.subscribe('/inlinecode/*', user)).type, 'subscribe_success', 'its code has no onSubscribe');
+      // Modes of its own, which decide first: IAM publishes, the pool and IAM subscribe.
+      assert.deepEqual(shown(await postWith(url, byKey, '/inlinecode/race')), { status: 403, errorType: 'UnauthorizedException' });
+    });
 
-      for (const namespace of ['withds', 'dynamo', 'direct', 'direct-async']) {
-        assert.deepEqual(shown(await postWith(url, { 'x-api-key': apiKey }, `/${namespace}/a`)), refusedByHandler, namespace);
-        assert.deepEqual(shown(await postSigned(url, `/${namespace}/a`, ['1'])), { status: 403, errorType: 'UnauthorizedException' }, namespace);
-      }
-      for (const namespace of ['withds', 'direct-async']) assertReachesHandler(await connection.subscribe(`/${namespace}/a`, user));
-      for (const namespace of ['dynamo', 'direct']) // whose code and data source are asked of publishes alone
-        assert.equal((await connection.subscribe(`/${namespace}/a`, user)).type, 'subscribe_success', namespace);
-      connection.close();
+    test('Code with a function behind it keeps what the function says, and passes its failure on', async (t) => {
+      const { connection, id, user } = await subscribe(t, '/withds/race/today');
+      worker.takeEvents();
+      const events = ['{"odds":0}', '{"odds":2}'];
+      assert.equal((await post(url, byKey, { channel: '/withds/race/today', events })).status, 200);
+      await connection.received(id, '{"odds":2}');
+      assert.deepEqual(connection.events(id), ['{"odds":2}']);
+      const failed = await post(url, byKey, { channel: '/withds/race/today', events: ['"crash"'] });
+      assert.deepEqual([failed.status, failed.errorType, failed.message], [403, 'Lambda:Unhandled', 'no such odds']);
+      await worker.invoke({ events: [] });
+      const asked = worker.takeEvents().filter(({ channel }) => channel?.path === '/withds/race/today');
+      assert.deepEqual(asked.map(({ events: sent }) => sent.map(({ payload }) => payload)), [[{ odds: 0 }, { odds: 2 }], ['crash']]);
+      assertRefusedByHandler(await connection.subscribe('/withds/race/today/late', user));
+      assert.deepEqual(shown(await postSigned(url, '/withds/a', ['1'])), { status: 403, errorType: 'UnauthorizedException' });
+    });
+
+    test('Code with a table behind it writes what it lets through', async (t) => {
+      const { connection, id } = await subscribe(t, '/dynamo/*');
+      const { status, body } = await post(url, byKey, { channel: '/dynamo/room', events: ['{"text":"a","n":1.5}', '{"text":"b","tags":["x"]}'] });
+      assert.equal(status, 200);
+      await connection.received(id, '{"text":"b","tags":["x"]}');
+      assert.deepEqual(connection.events(id), ['{"text":"a","n":1.5}', '{"text":"b","tags":["x"]}']);
+      const [first, second] = body.successful.map(({ identifier }) => identifier);
+      const items = (await database.items('Messages')).filter(({ channel }) => channel.S === '/dynamo/room');
+      assert.deepEqual(items.toSorted((one, other) => one.text.S.localeCompare(other.text.S)), [
+        { id: { S: first }, channel: { S: '/dynamo/room' }, text: { S: 'a' }, n: { N: '1.5' } },
+        { id: { S: second }, channel: { S: '/dynamo/room' }, text: { S: 'b' }, tags: { L: [{ S: 'x' }] } },
+      ]);
+    });
+
+    test('A function that is the handler changes events, fails single ones, and its own failure is a 502', async (t) => {
+      const { connection, id } = await subscribe(t, '/direct/*');
+      const answer = await post(url, byKey, { channel: '/direct/race', events: ['{"odds":0}', '{"odds":2}'] });
+      assert.equal(answer.status, 200);
+      assert.deepEqual(failures(answer), [{ index: 0, code: 'CustomError', message: 'no odds' }]);
+      await connection.received(id, '{"odds":2,"checked":true}');
+      assert.equal(connection.events(id).length, 1);
+      const crashed = await post(url, byKey, { channel: '/direct/race', events: ['"crash"'] });
+      assert.deepEqual([crashed.status, crashed.errorType, crashed.message], [502, 'DependencyFailedException', 'Unable to process request']);
+    });
+
+    test('A function that nobody waits for is told, and decides about subscribes alone', async (t) => {
+      const { connection, id, user } = await subscribe(t, '/direct-async/race');
+      assert.equal((await post(url, byKey, { channel: '/direct-async/race', events: ['{"odds":0}', '"crash"'] })).status, 200);
+      await connection.received(id, '"crash"');
+      assert.deepEqual(connection.events(id), ['{"odds":0}', '"crash"'], 'as they were published');
+      await worker.lines.until('the events', (line) => line.includes('"/direct-async/race"') && line.includes('"operation":"PUBLISH"'));
+      const refused = await connection.subscribe('/direct-async/closed', user);
+      assert.equal(assertRefused(refused, 'subscribe_error', 'HandlerExecutionError').message, 'Unable to process request');
     });
   });
 });

@@ -14,11 +14,12 @@ import { configure, events, observe, sockets, subscribe } from './client.mjs';
  * @property {string} [authToken] For `lambda`.
  * @property {object} [userPool] To sign in with Amplify's own `signIn`: userPoolId, userPoolClientId, userPoolEndpoint, username, password.
  * @property {string} [channel] A channel other than a new one below `default`.
+ * @property {string} [refused] A channel that is not this user's, for `private-channel`.
  */
 
 const [name] = process.argv.slice(2);
 const url = process.env.FANFARE_URL;
-const { authMode, credentials, token, authToken, userPool, channel = `default/${randomUUID()}` } = JSON.parse(process.env.FANFARE_SIGN_IN);
+const { authMode, credentials, token, authToken, userPool, channel = `default/${randomUUID()}`, refused } = JSON.parse(process.env.FANFARE_SIGN_IN);
 
 // The token of a Lambda authorizer goes with every call; everything else is found by Amplify itself.
 const options = authToken ? { authToken } : undefined;
@@ -103,6 +104,21 @@ const scenarios = {
     await opened.publish('the next event', { authMode: 'iam' });
     assert.equal(await received.next(), 'the next event');
     assert.deepEqual(errors.entries, []);
+  },
+
+  // A channel of one's own, and another's, which a handler refuses: on the same socket, which stays open.
+  async 'private-channel'() {
+    const own = await events.connect(channel);
+    const { received, errors } = await subscribe(own);
+    const other = observe(await events.connect(refused));
+    await assert.rejects(other.subscription.ready, /Unauthorized/);
+    assert.match((await other.errors.next('the error')).errors[0].message, /Unauthorized/);
+    await own.publish('from the backend', { authMode: 'iam' });
+    assert.equal(await received.next(), 'from the backend');
+    assert.equal(sockets.entries.length, 1, 'Amplify should have opened one socket.');
+    assert.equal(sockets.entries[0].readyState, 1, 'The socket should still be open.');
+    assert.deepEqual(errors.entries, []);
+    assert.deepEqual(other.received.entries, []);
   },
 };
 
