@@ -572,6 +572,41 @@ describe('The page on handlers', { timeout: 120_000, concurrency: 2 }, () => {
     assert.equal((await subscribe(t, gateway, '/chat/hello')).answer.type, 'subscribe_success', 'its code has no onSubscribe');
   });
 
+  test('What differs from AppSync, and what code cannot do', async (t) => {
+    const [absent] = sectionOf('What differs from AppSync').text.match(/What AppSync lacks as an object is not there either:[^.]*\./);
+    const names = codesOf(absent);
+    assert.ok(names.length > 4);
+    const faults = {
+      pattern: "util.matches('\\\\G', 'x')", builtin: 'Object.prototype.extra = 1', method: 'Array.prototype.map = () => 1',
+      text: "(() => {}).constructor('return 1')()", evaluation: "(0, eval)('1')", module: "require('fs')", loop: '(() => { while (true) {} })()',
+    };
+    const folder = makeFolder({
+      'template.yaml': templateWith(...Object.keys(faults).map((name) => namespace(name))),
+      'chat.js': `let calls = 0
+        export function onPublish(ctx) {
+          calls += 1
+          let turns = 0
+          while (turns < 3) turns++
+          let caught = false
+          try { ctx.nothing.here } catch { caught = true }
+          extensions.evictFromApiCache('Query', 'x', {})
+          return [{ id: ctx.events[0].id, payload: { n: ctx.events[0].payload, calls, turns, caught, types: [${names.map((name) => `typeof ${name}`)}], extra: {}.extra } }]
+        }`,
+      ...Object.fromEntries(Object.entries(faults).map(([name, code]) => [`${name}.js`, `export function onPublish(ctx) { ${code}; return ctx.events }`])),
+    });
+    const gateway = await start(t, folder);
+    const endless = publish(gateway, '/loop/a', 1);
+    for (const name of Object.keys(faults)) {
+      const { status, errorType } = await (name === 'loop' ? endless : publish(gateway, `/${name}/a`, 1));
+      assert.deepEqual([status, errorType], [403, 'HandlerExecutionError'], name);
+    }
+    const { until } = await subscribe(t, gateway, '/chat/a');
+    const expected = (n) => ({ n, calls: 1, turns: 3, caught: true, types: names.map(() => 'undefined') });
+    await publish(gateway, '/chat/a', 1);
+    await publish(gateway, '/chat/a', 2);
+    assert.deepEqual(await until(expected(2)), [expected(1), expected(2)]);
+  });
+
   test('Its settings are those that there are', () => {
     const options = readFileSync(join(root, 'Gateway/Handlers/HandlerOptions.cs'), 'utf8');
     const rows = table('Limits and settings', 'setting').map(([name]) => codesOf(name)[0]);
