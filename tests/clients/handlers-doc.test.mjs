@@ -67,7 +67,7 @@ const key = { 'x-api-key': apiKey };
 const first = 'The first handler';
 const asJson = (value) => JSON.stringify(value);
 
-describe('The page on handlers', { timeout: 120_000, concurrency: 2 }, () => {
+describe('The page on handlers', { timeout: 240_000, concurrency: 2 }, () => {
   const folders = [];
   after(() => folders.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
 
@@ -167,7 +167,16 @@ describe('The page on handlers', { timeout: 120_000, concurrency: 2 }, () => {
     await shows(gateway.lines, loaded, count);
     assert.equal((await publish(gateway, '/chat/hello', null)).status, 200);
 
-    // 4. What a change of more than handlers says.
+    // 4. A data source that is new, and a handler of another kind: a function, which is nowhere.
+    const [source] = blocks('Functions', 'yaml');
+    const later = gateway.lines.entries.length;
+    const direct = ', HandlerConfigs: {OnPublish: {Behavior: DIRECT, Integration: {DataSourceName: moderation}}}}';
+    writeFileSync(join(folder, 'template.yaml'), templateWith(source.slice(0, source.indexOf('  Forum:'))).replace('./chat.js}', `./chat.js${direct}`));
+    await shows(gateway.lines, loaded, later);
+    assert.equal((await publish(gateway, '/chat/hello', { text: 'x' })).errorType, 'DependencyFailedException');
+    assert.equal(gateway.lines.entries.some((line) => line.includes('takes effect at the next start')), false);
+
+    // 5. What a change of more than handlers says.
     writeFileSync(join(folder, 'template.yaml'), templateWith(namespace('chat').replace('Chat:', 'More:').replace('Name: chat', 'Name: more')));
     await gateway.lines.until('a line about the rest', (line) => line.includes('takes effect at the next start'));
   });
