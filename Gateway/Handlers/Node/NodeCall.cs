@@ -24,6 +24,9 @@ internal sealed class NodeCall : IValueTaskSource<HandlerReply>
     /// <summary>The module that is called, or <see langword="null"/> where one is compiled.</summary>
     public NodeModule? Module { get; }
 
+    /// <summary>Where the call ends in all that its worker is sent; the worker's own note.</summary>
+    public long EndPosition { get; set; }
+
     /// <summary>The answer.</summary>
     public ValueTask<HandlerReply> Completion => new(this, _core.Version);
 

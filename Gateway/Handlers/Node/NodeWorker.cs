@@ -24,7 +24,8 @@ internal enum WorkerEnd
 /// <remarks>
 /// <para>
 /// Two threads of its own, since a process's pipes know no waiting but a thread's: one writes, all that is queued in one go; the other
-/// reads answers. Calls run in their order, and answers of one module leave before another's code runs, so that a worker that does not
+/// reads answers. Where nobody writes and the pipe is sure to have room, whoever sends a call writes it at once: that spares a thread's
+/// turn for each call of a gateway that is not busy, and leaves the calls of a busy one to be written together. Calls run in their order, and answers of one module leave before another's code runs, so that a worker that does not
 /// answer hangs in the code of the call that has waited longest.
 /// </para>
 /// <para>Safe for concurrent use.</para>
@@ -44,6 +45,9 @@ internal sealed class NodeWorker
     private const int BufferBytesKept = 1024 * 1024;
     private const int ThreadStackBytes = 256 * 1024;
 
+    // What may be under way so that a write is sure not to wait: half of what a pipe holds.
+    private const int InlineBytesMax = 32 * 1024;
+
     // A worker that uses no processor time is overdue only after this many times what its code may take.
     private const int WaitFactor = 10;
 
@@ -55,6 +59,7 @@ internal sealed class NodeWorker
     // An object rather than a Lock, since the writer waits on it.
     private readonly object _lock = new();
     private readonly Process _process;
+    private readonly Stream _input;
     private readonly Action<NodeWorker, WorkerEnd, IReadOnlyList<NodeCall>> _ended;
     private readonly Action _answered;
     private readonly TimeProvider _timeProvider;
@@ -65,6 +70,12 @@ internal sealed class NodeWorker
     private readonly TaskCompletionSource _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private ArrayBufferWriter<byte> _queued = new(BufferBytes);
     private ArrayBufferWriter<byte> _writing = new(BufferBytes);
+
+    // Positions in all that is ever written: what was queued so far, and up to where the worker is known to have read.
+    private long _queuedBytes;
+    private long _readBytes;
+    private long _bootBytes;
+    private bool _isWriting;
     private uint _lastCall = BootCall;
     private long _progressed;
     private bool _isReady;
@@ -77,6 +88,7 @@ internal sealed class NodeWorker
         TimeProvider timeProvider)
     {
         _process = process;
+        _input = process.StandardInput.BaseStream;
         _ended = ended;
         _answered = answered;
         _timeProvider = timeProvider;
@@ -167,25 +179,49 @@ internal sealed class NodeWorker
                 return false;
             }
 
+            var before = _queued.WrittenCount;
             if (call.Module is { } module && _modules.Add(module))
             {
                 WriteModuleFrame(LoadFrame, module, module.Program.Span);
             }
 
             _lastCall = _lastCall == uint.MaxValue ? BootCall + 1 : _lastCall + 1;
-            if (call.TryWriteTo(_queued, _lastCall))
+            if (!call.TryWriteTo(_queued, _lastCall))
             {
-                if (_calls.Count == 0)
-                {
-                    _progressed = _timeProvider.GetTimestamp();
-                }
-
-                _calls.Add(_lastCall, call);
-                Monitor.Pulse(_lock);
+                return true;
             }
 
-            return true;
+            if (_calls.Count == 0)
+            {
+                _progressed = _timeProvider.GetTimestamp();
+            }
+
+            _calls.Add(_lastCall, call);
+            _queuedBytes += _queued.WrittenCount - before;
+            call.EndPosition = _queuedBytes;
+            if (_isWriting || before > 0 || _queuedBytes - _readBytes > InlineBytesMax)
+            {
+                Monitor.Pulse(_lock);
+                return true;
+            }
+
+            BeginWrite();
         }
+
+        try
+        {
+            Write();
+        }
+        catch (Exception e) when (e is IOException or ObjectDisposedException)
+        {
+            // The process is gone; the reader tells.
+        }
+        finally
+        {
+            EndWrite();
+        }
+
+        return true;
     }
 
     /// <summary>Forgets a module, where the worker has it.</summary>
@@ -195,7 +231,9 @@ internal sealed class NodeWorker
         {
             if (!_isEnding && _modules.Remove(module))
             {
+                var before = _queued.WrittenCount;
                 WriteModuleFrame(UnloadFrame, module, []);
+                _queuedBytes += _queued.WrittenCount - before;
                 Monitor.Pulse(_lock);
             }
         }
@@ -292,6 +330,7 @@ internal sealed class NodeWorker
     {
         NodeCall.WriteHeader(_queued, BootFrame, BootCall, bootMessage.Length);
         _queued.Write(bootMessage);
+        _queuedBytes = _bootBytes = _queued.WrittenCount;
         StartThread("fanfare handler output", WriteLoop);
         StartThread("fanfare handler input", ReadLoop);
         StartThread("fanfare handler errors", ReadErrors);
@@ -332,38 +371,29 @@ internal sealed class NodeWorker
 
     private void WriteLoop()
     {
-        var input = _process.StandardInput.BaseStream;
         try
         {
-            while (true)
+            var isEnding = false;
+            while (!isEnding)
             {
-                bool isEnding;
                 lock (_lock)
                 {
-                    while (_queued.WrittenCount == 0 && !_isEnding)
+                    while (_isWriting || (_queued.WrittenCount == 0 && !_isEnding))
                     {
                         Monitor.Wait(_lock);
                     }
 
-                    (_queued, _writing) = (_writing, _queued);
                     isEnding = _isEnding;
+                    BeginWrite();
                 }
 
-                if (_writing.WrittenCount > 0)
+                try
                 {
-                    input.Write(_writing.WrittenSpan);
-                    input.Flush();
-                    _writing.ResetWrittenCount();
+                    Write();
                 }
-
-                if (_writing.Capacity > BufferBytesKept)
+                finally
                 {
-                    _writing = new ArrayBufferWriter<byte>(BufferBytes);
-                }
-
-                if (isEnding)
-                {
-                    break;
+                    EndWrite();
                 }
             }
         }
@@ -375,11 +405,47 @@ internal sealed class NodeWorker
         {
             try
             {
-                input.Close();
+                _input.Close();
             }
             catch (IOException)
             {
                 // Closing a pipe that is broken already.
+            }
+        }
+    }
+
+    // Under the lock, by whoever writes next; nobody else touches what is being written until EndWrite.
+    private void BeginWrite()
+    {
+        _isWriting = true;
+        (_queued, _writing) = (_writing, _queued);
+    }
+
+    private void Write()
+    {
+        if (_writing.WrittenCount > 0)
+        {
+            _input.Write(_writing.WrittenSpan);
+        }
+    }
+
+    private void EndWrite()
+    {
+        if (_writing.Capacity > BufferBytesKept)
+        {
+            _writing = new ArrayBufferWriter<byte>(BufferBytes);
+        }
+        else
+        {
+            _writing.ResetWrittenCount();
+        }
+
+        lock (_lock)
+        {
+            _isWriting = false;
+            if (_queued.WrittenCount > 0 || _isEnding)
+            {
+                Monitor.Pulse(_lock);
             }
         }
     }
@@ -458,6 +524,7 @@ internal sealed class NodeWorker
             if (id == BootCall)
             {
                 _isReady = true;
+                _readBytes = _bootBytes;
                 return;
             }
 
@@ -465,6 +532,8 @@ internal sealed class NodeWorker
             {
                 return;
             }
+
+            _readBytes = call.EndPosition;
         }
 
         var rented = ArrayPool<byte>.Shared.Rent(answer.Length);

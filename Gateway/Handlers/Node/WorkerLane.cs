@@ -51,6 +51,12 @@ internal sealed class WorkerLane
     /// <summary>Takes a call; it is answered in any case.</summary>
     public void Send(NodeCall call)
     {
+        // The usual case, outside of the lock, since the call may be written at once.
+        if (_waitingMax == 0 && Worker is { } worker && worker.TrySend(call, _callsMax))
+        {
+            return;
+        }
+
         HandlerFailure failure;
         lock (_lock)
         {
