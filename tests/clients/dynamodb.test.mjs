@@ -22,7 +22,7 @@ describe('With tables behind its handlers', { timeout: 60_000 }, () => {
     await database.createTable('members', 'room', 'user');
     await database.createTable('scores', 'player');
     const args = ['--template', template, ...settings('Fanfare', { DataSources: { DynamoDBEndpoint: database.url } })];
-    gateway = await Gateway.start({ args, hasExample: false });
+    gateway = await Gateway.start({ args });
     url = gateway.url;
     connection = await Connection.connect(url, as());
   });
@@ -144,7 +144,6 @@ describe('With tables behind its handlers', { timeout: 60_000 }, () => {
     const away = await DynamoDB.start();
     const lonely = await Gateway.start({
       args: ['--template', template, ...settings('Fanfare', { DataSources: { DynamoDBEndpoint: away.url } })],
-      hasExample: false,
     });
     try {
       await away.stop();

@@ -94,7 +94,7 @@ describe('The page on handlers', { timeout: 240_000, concurrency: 2 }, () => {
   async function start(t, folder, { args = [], port, ...options } = {}) {
     port ??= await findFreePort('localhost');
     const [, command] = /^dotnet run --project \S+ -- (.*)$/m.exec(block(first, 'sh', 'dotnet run'));
-    const gateway = await Gateway.start({ host: 'localhost', port, args: [...command.split(' '), ...args], cwd: folder, hasExample: false, ...options });
+    const gateway = await Gateway.start({ host: 'localhost', port, args: [...command.split(' '), ...args], cwd: folder, ...options });
     t?.after(() => gateway.stop());
     return gateway;
   }
@@ -138,6 +138,11 @@ describe('The page on handlers', { timeout: 240_000, concurrency: 2 }, () => {
     assert.match(execFileSync('sh', ['-c', curl], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }), patternOf(answered));
     await shows(listener.lines, heard);
     await shows(gateway.lines, logged);
+
+    // What it prints to be pasted works too.
+    const pasted = JSON.parse(execFileSync('sh', ['-c', gateway.command('curl')], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }));
+    assert.deepEqual([pasted.successful.length, pasted.failed], [1, []]);
+    assert.match(gateway.command('npx wscat'), /"channel":"\/chat\/\*"/);
 
     // 1. Changed.
     const [loaded, refused, kept] = blocks('Change it', 'console');
@@ -250,7 +255,7 @@ describe('The page on handlers', { timeout: 240_000, concurrency: 2 }, () => {
       'private.js': block('What a handler returns', 'js', '// private.js'),
       'show.js': 'export const onSubscribe = (ctx) => util.error(JSON.stringify([ctx.events, ctx.info]))',
     });
-    const gateway = await start(t, folder, { args: [`--Fanfare:Cognito:Endpoint=${cognito.endpoint}`] });
+    const gateway = await start(t, folder, { args: [`--Fanfare:Cognito:Endpoint=${cognito.endpoint}`], hasExample: false });
     const user = withToken(gateway.url, access);
     const connection = await Connection.connect(gateway.url, user);
     t.after(() => connection.close());
@@ -522,7 +527,7 @@ describe('The page on handlers', { timeout: 240_000, concurrency: 2 }, () => {
         'template.yaml': templateWith().replace('      EventConfig:\n', `      EventConfig:\n        LogConfig: {LogLevel: ${level}, CloudWatchLogsRoleArn: none}\n`),
         'chat.js': `export function onPublish(ctx) { ${calls}; util.error('refused') }`,
       });
-      const gateway = await Gateway.start({ args: ['--template', 'template.yaml'], cwd: folder, hasExample: false });
+      const gateway = await Gateway.start({ args: ['--template', 'template.yaml'], cwd: folder });
       await publish(gateway, '/chat/a', 1);
       await gateway.stop();
       const lines = gateway.lines.entries.filter((line) => line.includes('Fanfare.Api['));
@@ -618,9 +623,12 @@ describe('The page on handlers', { timeout: 240_000, concurrency: 2 }, () => {
 
   test('Its settings are those that there are', () => {
     const options = readFileSync(join(root, 'Gateway/Handlers/HandlerOptions.cs'), 'utf8');
-    const rows = table('Limits and settings', 'setting').map(([name]) => codesOf(name)[0]);
+    const shown = Object.fromEntries(table('Limits and settings', 'setting').map(([name, value]) => [codesOf(name)[0], value]));
     const names = [...options.matchAll(/public \w+ (\w+) \{ get; set; \}/g)].map(([, name]) => name);
-    assert.deepEqual(rows.toSorted(), names.toSorted());
+    assert.deepEqual(Object.keys(shown).toSorted(), names.toSorted());
+    const [, others] = /^### Event handlers: .*?\n(.*?)^### /ms.exec(readFileSync(join(root, 'docs/configuration.md'), 'utf8'));
+    const listed = [...others.matchAll(/^\| (?:`\S+` )?\| `(\w+)` \| (\S+) \|/gm)].map(([, name, value]) => [name, value]);
+    assert.deepEqual(Object.fromEntries(listed), shown, 'both pages have the same defaults');
   });
 });
 

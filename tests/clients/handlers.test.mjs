@@ -59,7 +59,7 @@ describe('Handlers in TypeScript', { timeout: 60_000 }, () => {
 
     // Strict: what AppSync would refuse ends the start.
     const set = settings('Fanfare', { DataSources: { DynamoDBEndpoint: database.url }, Handlers: { Strict: true } });
-    gateway = await Gateway.start({ args: ['--template', 'template.json', ...set], cwd: folder, hasExample: false });
+    gateway = await Gateway.start({ args: ['--template', 'template.json', ...set], cwd: folder });
     url = gateway.url;
   });
   after(async () => {

@@ -19,7 +19,7 @@ describe('A resolver of Powertools', { timeout: 60_000 }, () => {
   before(async () => {
     events = await LambdaFunction.start('powertools.mjs');
     const args = ['--template', template, ...settings('Fanfare', { Lambda: { Functions: { events: events.url } } })];
-    gateway = await Gateway.start({ args, hasExample: false });
+    gateway = await Gateway.start({ args });
     url = gateway.url;
     connection = await Connection.connect(url, key());
   });
