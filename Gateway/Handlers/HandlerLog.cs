@@ -11,6 +11,13 @@ internal sealed partial class HandlerLog(ILoggerFactory loggerFactory, IOptions<
 {
     // Whoever watches handlers is writing them, and wants to read what they log.
     private readonly ApiLogLevel _levelMin = options.Value.Handlers.Watch ? ApiLogLevel.Info : ApiLogLevel.None;
+    // Headers that prove who somebody is. Handlers see them, as on AppSync, and may well log them all.
+    private static readonly string[] s_secretHeaders =
+        ["authorization", "x-api-key", "x-amz-security-token", "proxy-authorization", "sec-websocket-protocol"];
+
+    // Nothing shorter is a secret, and a common word that somebody sends as one must not blot out the log.
+    private const int SecretLengthMin = 8;
+
     private readonly ILogger _logger = loggerFactory.CreateLogger(ApiLog.Category);
 
     /// <summary>What is kept of the log of an API's handlers.</summary>
@@ -24,13 +31,14 @@ internal sealed partial class HandlerLog(ILoggerFactory loggerFactory, IOptions<
             return;
         }
 
+        var secrets = GetSecrets(request);
         using var document = JsonDocument.Parse(lines);
         foreach (var line in document.RootElement.EnumerateArray())
         {
             var name = line[0].GetString()!;
             var level = name switch { "ERROR" => LogLevel.Error, "WARN" => LogLevel.Warning, _ => LogLevel.Information };
             var position = line[1].GetString()!;
-            var text = Clean(line[2].GetString()!);
+            var text = Clean(Mask(line[2].GetString()!, secrets));
             LogLine(_logger, level, request.Origin.RequestId, request.Namespace.Name, name, position, text);
         }
     }
@@ -40,7 +48,8 @@ internal sealed partial class HandlerLog(ILoggerFactory loggerFactory, IOptions<
     {
         if (IsKept(request))
         {
-            LogFailure(_logger, request.Origin.RequestId, GetName(request.Kind), request.Namespace.Name, Clean(reason));
+            LogFailure(
+                _logger, request.Origin.RequestId, request.Kind.GetTag(), request.Namespace.Name, Clean(Mask(reason, GetSecrets(request))));
         }
     }
 
@@ -49,7 +58,7 @@ internal sealed partial class HandlerLog(ILoggerFactory loggerFactory, IOptions<
     {
         if (IsKept(request))
         {
-            LogRefusal(_logger, request.Origin.RequestId, GetName(request.Kind), request.Namespace.Name, how);
+            LogRefusal(_logger, request.Origin.RequestId, request.Kind.GetTag(), request.Namespace.Name, how);
         }
     }
 
@@ -58,8 +67,11 @@ internal sealed partial class HandlerLog(ILoggerFactory loggerFactory, IOptions<
     {
         if (IsKept(request))
         {
+            var secrets = GetSecrets(request);
+            var (shownType, shownMessage) = (Clean(Mask(type ?? "", secrets)), Clean(Mask(message ?? "", secrets)));
             LogRejection(
-                _logger, request.Origin.RequestId, GetName(request.Kind), request.Namespace.Name, Clean(type ?? ""), Clean(message ?? ""), data, info);
+                _logger, request.Origin.RequestId, request.Kind.GetTag(), request.Namespace.Name, shownType, shownMessage,
+                Mask(data, secrets), Mask(info, secrets));
         }
     }
 
@@ -69,7 +81,35 @@ internal sealed partial class HandlerLog(ILoggerFactory loggerFactory, IOptions<
 
     private bool IsKept(in HandlerRequest request) => GetLevel(request.Api.Model) >= ApiLogLevel.Error;
 
-    private static string GetName(HandlerKind kind) => kind == HandlerKind.OnPublish ? "onPublish" : "onSubscribe";
+    private static List<string> GetSecrets(in HandlerRequest request)
+    {
+        var secrets = new List<string>();
+        foreach (var name in s_secretHeaders)
+        {
+            if (request.Origin.Headers.TryGetValue(name, out var values))
+            {
+                secrets.AddRange(values.OfType<string>());
+            }
+
+            if (request.Credentials.GetHeader(name) is { } value)
+            {
+                secrets.Add(value);
+            }
+        }
+
+        secrets.RemoveAll(secret => secret.Length < SecretLengthMin);
+        return secrets;
+    }
+
+    private static string Mask(string text, List<string> secrets)
+    {
+        foreach (var secret in secrets)
+        {
+            text = text.Replace(secret, "***", StringComparison.Ordinal);
+        }
+
+        return text;
+    }
 
     // A handler's text must not look like lines of ours.
     private static string Clean(string text) => text.AsSpan().ContainsAny('\r', '\n') ? text.ReplaceLineEndings("\\n") : text;

@@ -20,7 +20,7 @@ internal sealed partial class ApiLog(ILoggerFactory loggerFactory)
     {
         if (error is not null && api.Model.LogLevel >= ApiLogLevel.Error)
         {
-            LogHttpFailure(_logger, requestId, api.Model.Id, error.ErrorType, status, latency.TotalMilliseconds);
+            LogHttpFailure(_logger, requestId, api.Model.Id, error.Label, status, latency.TotalMilliseconds);
         }
         else if (api.Model.LogLevel == ApiLogLevel.All)
         {
@@ -33,7 +33,7 @@ internal sealed partial class ApiLog(ILoggerFactory loggerFactory)
     {
         if (error is not null && api.Model.LogLevel >= ApiLogLevel.Error)
         {
-            LogOperationFailure(_logger, connectionId, api.Model.Id, operation, error.ErrorType, error.Status);
+            LogOperationFailure(_logger, connectionId, api.Model.Id, operation, error.Label, error.Status);
         }
         else if (api.Model.LogLevel == ApiLogLevel.All)
         {

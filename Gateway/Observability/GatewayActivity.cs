@@ -33,7 +33,7 @@ internal static class GatewayActivity
         }
         else
         {
-            activity?.SetTag("error.type", error.ErrorType).SetStatus(ActivityStatusCode.Error);
+            activity?.SetTag("error.type", error.Label).SetStatus(ActivityStatusCode.Error);
         }
     }
 }

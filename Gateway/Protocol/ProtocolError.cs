@@ -83,7 +83,7 @@ internal sealed class ProtocolError
     /// <param name="errorType">The type that it gave, or <see langword="null"/>.</param>
     /// <param name="message">The text that it gave, or <see langword="null"/>.</param>
     public static ProtocolError Rejected(string? errorType, string? message) =>
-        new(errorType ?? HandlerFailed.ErrorType, message ?? HandlerFailed.Message, HandlerFailed.Status);
+        new(errorType ?? HandlerFailed.ErrorType, message ?? HandlerFailed.Message, HandlerFailed.Status) { Label = "HandlerRejection" };
 
     private readonly byte[] _json;
 
@@ -96,11 +96,15 @@ internal sealed class ProtocolError
         ErrorType = errorType;
         Message = message;
         Status = status;
+        Label = errorType;
         _json = Encode(withCode: false);
     }
 
     /// <summary>The type that clients branch on.</summary>
     public string ErrorType { get; }
+
+    /// <summary>The type as logs and metrics have it: one of a few words, whatever a handler says.</summary>
+    public string Label { get; private init; }
 
     /// <summary>A text for people, or <see langword="null"/>.</summary>
     public string? Message { get; }

@@ -52,7 +52,7 @@ internal sealed class EventPublisher(
         activity.SetResult(result.Error, result.Events?.Count ?? 0);
         if (result.Error is { } error)
         {
-            metrics.PublishErrors.Add(1, new("api", api.Model.Id), new("type", error.ErrorType), new("protocol", errors.Protocol));
+            metrics.PublishErrors.Add(1, new("api", api.Model.Id), new("type", error.Label), new("protocol", errors.Protocol));
         }
         else
         {
