@@ -55,6 +55,44 @@ public abstract class BackplaneContract
     }
 
     [Fact]
+    public async Task What_a_handler_makes_of_a_publish_is_what_all_gateways_deliver()
+    {
+        using var folder = new TemporaryFolder();
+        var template = Path.Combine(folder.Path, "handled.yaml");
+        await File.WriteAllTextAsync(template, """
+            Resources:
+              Api:
+                Type: AWS::AppSync::Api
+                Properties:
+                  Name: handled
+                  EventConfig:
+                    AuthProviders: [{AuthType: API_KEY}]
+                    ConnectionAuthModes: [{AuthType: API_KEY}]
+                    DefaultPublishAuthModes: [{AuthType: API_KEY}]
+                    DefaultSubscribeAuthModes: [{AuthType: API_KEY}]
+              Key: {Type: 'AWS::AppSync::ApiKey', Properties: {ApiId: !GetAtt Api.ApiId}}
+              Default:
+                Type: AWS::AppSync::ChannelNamespace
+                Properties:
+                  ApiId: !GetAtt Api.ApiId
+                  Name: default
+                  CodeHandlers: |
+                    export const onPublish = (ctx) => [ctx.events[2], { id: ctx.events[0].id, payload: { n: ctx.events[0].payload + 1 } }]
+                    export const onSubscribe = (ctx) => { if (ctx.info.channel.path === '/default/closed') util.unauthorized() }
+            """, TestContext.Current.CancellationToken);
+        await using var fleet = await StartFleetAsync("--template", template);
+        await using var publisher = await fleet[0].ConnectAsync();
+        await using var subscriber = await fleet.Last.ConnectAsync();
+        await subscriber.SubscribeAsync("s", "/default/*");
+        await subscriber.SendAsync(Messages.Subscribe("t", "/default/closed"));
+        await subscriber.NextAsync("subscribe_error", "t");
+
+        await publisher.PublishAsync("/default/a", "1", "2", "3.0");
+        Assert.Equal("3.0", await subscriber.NextEventAsync("s"));
+        Assert.Equal("""{"n":2}""", await subscriber.NextEventAsync("s"));
+    }
+
+    [Fact]
     public async Task Subscribers_that_come_and_go_do_not_disturb_one_that_stays() // promises 1 and 3
     {
         const int Publishes = 300;
@@ -463,8 +501,8 @@ public abstract class BackplaneContract
         throw new InvalidOperationException("40 MB were accepted for a subscriber that reads nothing.");
     }
 
-    private Task<TestFleet> StartFleetAsync() => StartAsync(
-        SpansGateways ? 2 : 1, "--Fanfare:Limits:SubscriptionsPerConnectionMax=1000");
+    private Task<TestFleet> StartFleetAsync(params string[] arguments) => StartAsync(
+        SpansGateways ? 2 : 1, ["--Fanfare:Limits:SubscriptionsPerConnectionMax=1000", .. arguments]);
 
     // One gateway: where several share an engine, whose publisher is held back is a matter of the engine.
     private Task<TestFleet> StartOverloadedAsync(params string[] arguments) => StartAsync(
