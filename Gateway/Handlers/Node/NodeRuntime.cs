@@ -43,6 +43,7 @@ internal sealed class NodeRuntime : IHandlerRuntime, IAsyncDisposable
     private NodeInstallation? _installation;
     private uint _lastModule;
     private uint _nextLane;
+    private bool _isWatching;
 
     public NodeRuntime(IOptions<GatewayOptions> options, GatewayMetrics metrics, TimeProvider timeProvider, ILogger<NodeRuntime> logger)
     {
@@ -186,6 +187,17 @@ internal sealed class NodeRuntime : IHandlerRuntime, IAsyncDisposable
         }
 
         lane.OnEnded(worker, worker.IsReady);
+        if (!worker.IsReady)
+        {
+            // It never came to run anybody's code.
+            foreach (var call in calls)
+            {
+                call.Complete(HandlerReply.Failed(HandlerFailure.Unavailable));
+            }
+
+            return;
+        }
+
         if (calls.Count == 0)
         {
             return;
@@ -230,6 +242,12 @@ internal sealed class NodeRuntime : IHandlerRuntime, IAsyncDisposable
 
     private void Watch()
     {
+        // A look that takes longer than the period is not met by the next one.
+        if (Interlocked.Exchange(ref _isWatching, true))
+        {
+            return;
+        }
+
         foreach (var lane in _lanes)
         {
             foreach (var call in lane.Worker?.TakeStalled(s_stallTime) ?? [])
@@ -245,6 +263,7 @@ internal sealed class NodeRuntime : IHandlerRuntime, IAsyncDisposable
 
         _retries.EndIfIdle(s_idleTime);
         _suspects.EndIfIdle(s_idleTime);
+        Volatile.Write(ref _isWatching, false);
     }
 
     private NodeModule Read(HandlerOwner owner, ReadOnlyMemory<byte> json)

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Buffers.Binary;
 using System.Diagnostics;
+using System.Text;
 
 namespace Fanfare.Gateway.Handlers.Node;
 
@@ -25,8 +26,11 @@ internal enum WorkerEnd
 /// <para>
 /// Two threads of its own, since a process's pipes know no waiting but a thread's: one writes, all that is queued in one go; the other
 /// reads answers. Where nobody writes and the pipe is sure to have room, whoever sends a call writes it at once: that spares a thread's
-/// turn for each call of a gateway that is not busy, and leaves the calls of a busy one to be written together. Calls run in their order, and answers of one module leave before another's code runs, so that a worker that does not
-/// answer hangs in the code of the call that has waited longest.
+/// turn for each call of a gateway that is not busy, and leaves the calls of a busy one to be written together.
+/// </para>
+/// <para>
+/// Calls run in their order, and answers of one module leave before another's code runs, so that a worker that does not answer hangs in
+/// the code of the call that has waited longest. What it answers is not trusted: it runs code of others.
 /// </para>
 /// <para>Safe for concurrent use.</para>
 /// </remarks>
@@ -36,8 +40,7 @@ internal sealed class NodeWorker
     private const byte LoadFrame = 2;
     private const byte UnloadFrame = 4;
     private const uint BootCall = 0;
-    private const int ErrorLinesMax = 20;
-    private const int ErrorLineLengthMax = 200;
+    private const int ErrorOutputLengthMax = 4000;
     private const int FrameHeadBytes = 2 * sizeof(uint);
     private const int BufferBytes = 64 * 1024;
 
@@ -66,7 +69,7 @@ internal sealed class NodeWorker
     private readonly int _answerBytesMax;
     private readonly Dictionary<uint, NodeCall> _calls = [];
     private readonly HashSet<NodeModule> _modules = [];
-    private readonly Queue<string> _errorLines = new();
+    private readonly StringBuilder _errorOutput = new();
     private readonly TaskCompletionSource _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private ArrayBufferWriter<byte> _queued = new(BufferBytes);
     private ArrayBufferWriter<byte> _writing = new(BufferBytes);
@@ -140,9 +143,9 @@ internal sealed class NodeWorker
     {
         get
         {
-            lock (_errorLines)
+            lock (_errorOutput)
             {
-                return string.Join('\n', _errorLines);
+                return _errorOutput.ToString();
             }
         }
     }
@@ -186,7 +189,9 @@ internal sealed class NodeWorker
             }
 
             _lastCall = _lastCall == uint.MaxValue ? BootCall + 1 : _lastCall + 1;
-            if (!call.TryWriteTo(_queued, _lastCall))
+            var isWritten = call.TryWriteTo(_queued, _lastCall);
+            _queuedBytes += _queued.WrittenCount - before;
+            if (!isWritten)
             {
                 return true;
             }
@@ -197,7 +202,6 @@ internal sealed class NodeWorker
             }
 
             _calls.Add(_lastCall, call);
-            _queuedBytes += _queued.WrittenCount - before;
             call.EndPosition = _queuedBytes;
             if (_isWriting || before > 0 || _queuedBytes - _readBytes > InlineBytesMax)
             {
@@ -355,7 +359,7 @@ internal sealed class NodeWorker
             _process.Refresh();
             return _process.TotalProcessorTime;
         }
-        catch (InvalidOperationException)
+        catch (Exception e) when (e is InvalidOperationException or System.ComponentModel.Win32Exception)
         {
             return default;
         }
@@ -397,7 +401,7 @@ internal sealed class NodeWorker
                 }
             }
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or ObjectDisposedException)
         {
             // The process is gone; the reader tells.
         }
@@ -493,7 +497,8 @@ internal sealed class NodeWorker
         OnExited();
     }
 
-    // Returns how much of the bytes it took; needed is the size of the frame that is not whole yet.
+    // Returns how much of the bytes it took; needed is the size of the frame that is not whole yet, or more than any may have where it
+    // makes no sense.
     private int Answer(ReadOnlySpan<byte> bytes, out int needed)
     {
         var consumed = 0;
@@ -502,6 +507,12 @@ internal sealed class NodeWorker
         {
             var frame = bytes[consumed..];
             var frameLength = sizeof(uint) + (long)BinaryPrimitives.ReadUInt32LittleEndian(frame);
+            if (frameLength < FrameHeadBytes)
+            {
+                needed = int.MaxValue;
+                break;
+            }
+
             if (frameLength > frame.Length)
             {
                 needed = (int)Math.Min(frameLength, int.MaxValue);
@@ -543,18 +554,19 @@ internal sealed class NodeWorker
 
     private void ReadErrors()
     {
+        var buffer = new char[1024];
         try
         {
-            while (_process.StandardError.ReadLine() is { } line)
+            int read;
+            while ((read = _process.StandardError.Read(buffer)) > 0)
             {
-                lock (_errorLines)
+                lock (_errorOutput)
                 {
-                    if (_errorLines.Count == ErrorLinesMax)
+                    _errorOutput.Append(buffer, 0, read);
+                    if (_errorOutput.Length > ErrorOutputLengthMax)
                     {
-                        _errorLines.Dequeue();
+                        _errorOutput.Remove(0, _errorOutput.Length - ErrorOutputLengthMax);
                     }
-
-                    _errorLines.Enqueue(line.Length <= ErrorLineLengthMax ? line : line[..ErrorLineLengthMax]);
                 }
             }
         }

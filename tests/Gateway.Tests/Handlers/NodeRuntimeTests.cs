@@ -159,6 +159,25 @@ public sealed class NodeRuntimeTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Promises_that_nobody_waits_for_leave_nothing_behind()
+    {
+        var runtime = Create(options => (options.Workers, options.MemoryMaxMiB) = (1, 16));
+        var module = await LoadAsync(
+            runtime,
+            "export const onPublish = (ctx) => { for (const i of Array(1000).fill(0)) (async () => { throw i })(); return ctx.events }");
+        await InvokeAsync(runtime, module);
+        var worker = Assert.Single(runtime.ProcessIds);
+
+        // A quarter of a million at 160 bytes each would not fit.
+        for (var i = 0; i < 2_500; i++)
+        {
+            Assert.Equal("""[{"id":"a","same":true}]""", await InvokeAsync(runtime, module));
+        }
+
+        Assert.Equal(worker, Assert.Single(runtime.ProcessIds));
+    }
+
+    [Fact]
     public async Task Who_stops_waiting_is_not_kept_waiting()
     {
         var runtime = Create();
@@ -197,6 +216,29 @@ public sealed class NodeRuntimeTests : IAsyncDisposable
         runtime.Unload(first);
         var second = await LoadAsync(runtime, PassThrough);
         Assert.Equal("""[{"id":"a","same":true}]""", await InvokeAsync(runtime, second));
+    }
+
+    [Theory]
+    [InlineData("exit 1")] // dies before it answers
+    [InlineData("printf '\\000\\000\\000\\000\\000\\000\\000\\000'; cat >/dev/null")] // a frame that is none
+    [InlineData("printf '\\377\\377\\377\\377\\000\\000\\000\\000'; cat >/dev/null")] // a frame of 4 GB
+    [InlineData("head -c 100000000 /dev/zero | tr '\\0' x >&2; exit 1")] // floods its standard error
+    public async Task A_program_that_is_no_worker_is_an_engine_that_is_not_there(string behavior)
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "makes a script for a Unix shell");
+        using var folder = new TemporaryFolder();
+        var program = Path.Combine(folder.Path, "node");
+        await File.WriteAllTextAsync(
+            program, $"#!/bin/sh\nPATH=/usr/bin:/bin\nif [ \"$1\" = --version ]; then echo v22.13.0; else {behavior}; fi\n",
+            TestContext.Current.CancellationToken);
+        if (!OperatingSystem.IsWindows())
+        {
+            File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        }
+
+        var runtime = Create(options => options.Node = program);
+        await Assert.ThrowsAsync<HandlerRuntimeException>(() => LoadAsync(runtime, PassThrough));
+        await Assert.ThrowsAsync<HandlerRuntimeException>(() => LoadAsync(runtime, PassThrough));
     }
 
     [Theory]
