@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Diagnostics.Metrics;
 
 namespace Fanfare.Gateway.Observability;
@@ -124,8 +125,11 @@ internal sealed class GatewayMetrics : IDisposable
     /// <param name="handler">Its name.</param>
     /// <param name="refusal">Why it refused, or <see langword="null"/>.</param>
     /// <param name="elapsed">How long it took.</param>
-    public void HandlerInvoked(NamespaceMetrics ns, string handler, string? refusal, TimeSpan elapsed) => HandlerDuration.Record(
-        elapsed.TotalSeconds, [.. ns.Tags, new("handler", handler), new("outcome", refusal ?? "success")]);
+    public void HandlerInvoked(NamespaceMetrics ns, string handler, string? refusal, TimeSpan elapsed)
+    {
+        var tags = new TagList(ns.Tags) { { "handler", handler }, { "outcome", refusal ?? "success" } };
+        HandlerDuration.Record(elapsed.TotalSeconds, tags);
+    }
 
     /// <summary>The counters of one API.</summary>
     public ApiMetrics ForApi(string apiId) => _apis.GetOrAdd(apiId, static id => new ApiMetrics(id));
