@@ -39,13 +39,13 @@ internal readonly record struct Calls(string Name, double CallsPerPublish, doubl
         {
             foreach (var (port, pattern) in subscriptions)
             {
-                subscribers.Add(await Subscriber.StartAsync(port, pattern, connectionCount));
+                subscribers.Add(await Subscriber.StartAsync(new Target(port, port), pattern, connectionCount));
             }
 
             for (var i = 0; i < connectionCount; i++)
             {
-                publishers.Add(new Publisher(
-                    await ClientConnection.OpenAsync(deployment.PublishingPort), [new PublishMessage($"/default/calls/{segment}", i)], window));
+                var message = new PublishMessage($"/default/calls/{segment}", i, PublishShape.Small);
+                publishers.Add(new Publisher(await ClientConnection.OpenAsync(deployment.PublishingPort), [message], window));
             }
 
             var before = await ReadAsync(deployment);

@@ -1,6 +1,4 @@
-using System.Diagnostics;
-using System.Globalization;
-using System.Runtime.InteropServices;
+using static Fanfare.Bench.Report;
 
 namespace Fanfare.Backplanes;
 
@@ -13,9 +11,6 @@ internal sealed record ComparisonOptions(
 /// <remarks>All run all the time: what else there is on the machine, and what the idle ones cost, is the same for each.</remarks>
 internal static class Comparison
 {
-    private const int WarmUpCount = 2;
-
-    private static readonly string s_root = FindRoot();
     private static readonly string[] s_projects = ["Gateway", "Broker"];
     private static readonly string[] s_redisPrograms = ["redis-server", "valkey-server"];
 
@@ -26,9 +21,8 @@ internal static class Comparison
         var data = Directory.CreateTempSubdirectory("fanfare-backplanes-");
         try
         {
-            var programs = new Programs(GetAssembly("Gateway"), GetAssembly("Broker"), FindRedis(), data.FullName);
-            Console.WriteLine(FormattableString.Invariant(
-                $".NET {Environment.Version}, {RuntimeInformation.ProcessArchitecture}, {Environment.ProcessorCount} cores, load {GetLoad()}"));
+            var programs = new Programs(Repository.GetAssembly("Gateway"), Repository.GetAssembly("Broker"), FindRedis(), data.FullName);
+            Console.WriteLine(Machine);
             if (options.Parts.Contains("publishes"))
             {
                 await ComparePublishesAsync(options, programs, hasOrleans);
@@ -44,7 +38,7 @@ internal static class Comparison
                 await CompareWildcardsAsync(options, programs);
             }
 
-            Console.WriteLine($"\nLoad at the end {GetLoad()}");
+            Console.WriteLine($"\nLoad at the end {Report.Load}");
         }
         finally
         {
@@ -72,15 +66,16 @@ internal static class Comparison
             // The first rounds are for the compilers of all processes, and are not counted.
             for (var round = 1 - WarmUpCount; round <= options.RoundCount; round++)
             {
-                Progress($"Publishes, round {round} of {options.RoundCount}, load {GetLoad()}");
+                Progress($"Publishes, round {round} of {options.RoundCount}, load {Report.Load}");
                 for (var load = 0; load < Load.All.Length; load++)
                 {
                     foreach (var i in GetOrder(deployments.Count, round + WarmUpCount))
                     {
                         var measured = await Throughput.MeasureAsync(
-                            deployments[i], Load.All[load], options.ConnectionCount, options.Window, options.Duration);
+                            deployments[i].Target, Load.All[load].With(options.ConnectionCount, options.Window), options.Duration,
+                            () => [deployments[i].GetProcessorTime()]);
                         Progress($"  {Load.All[load].Name}, {deployments[i].Name}: " + FormattableString.Invariant(
-                            $"{measured.PublishesPerSecond:F0}/s, {measured.ServerMicroseconds:F0} us"));
+                            $"{measured.PublishesPerSecond:F0}/s, {measured.AllServersMicroseconds:F0} us"));
                         if (round > 0)
                         {
                             throughputs[i][load].Add(measured);
@@ -90,7 +85,7 @@ internal static class Comparison
 
                 foreach (var i in GetOrder(deployments.Count, round + WarmUpCount))
                 {
-                    var measured = await Latency.MeasureAsync(deployments[i], options.Rate, options.Duration);
+                    var measured = await Latency.MeasureAsync(deployments[i].Target, options.Rate, options.Duration);
                     Progress(FormattableString.Invariant(
                         $"  {options.Rate}/s, {deployments[i].Name}: {measured.DeliveryMedian:F2} ms, {measured.DeliveryP99:F2} ms"));
                     if (round > 0)
@@ -105,11 +100,11 @@ internal static class Comparison
                 (list, yardstick) => Ratio(list, yardstick, figure => figure.PublishesPerSecond));
             PrintThroughputs(
                 "Processor time of all server processes per publish against embedded", deployments, throughputs,
-                (list, yardstick) => Ratio(list, yardstick, figure => figure.ServerMicroseconds));
+                (list, yardstick) => Ratio(list, yardstick, figure => figure.AllServersMicroseconds));
             PrintThroughputs(
                 "Publishes/s (and µs of processor time of the servers + of the load generator for each)", deployments, throughputs,
                 (list, _) => FormattableString.Invariant($"{Median(list, figure => figure.PublishesPerSecond):N0} ")
-                    + FormattableString.Invariant($"({Median(list, figure => figure.ServerMicroseconds):F0} + ")
+                    + FormattableString.Invariant($"({Median(list, figure => figure.AllServersMicroseconds):F0} + ")
                     + FormattableString.Invariant($"{Median(list, figure => figure.ClientMicroseconds):F0})"));
             Func<Latency, double>[] figures =
                 [figure => figure.DeliveryMedian, figure => figure.DeliveryP99, figure => figure.AnswerMedian, figure => figure.AnswerP99];
@@ -187,7 +182,7 @@ internal static class Comparison
                 {
                     var (a, b, fit) = Statistics.FitLine([.. options.SiloCounts.Zip(
                         times.Skip(firstCluster), (count, list) => ((double)count, Statistics.GetMedian(list)))]);
-                    Console.WriteLine(FormattableString.Invariant($"\nMedian = {a:F2} ms + {b:F3} ms × silos (R² {fit:F2}). Load {GetLoad()}."));
+                    Console.WriteLine(FormattableString.Invariant($"\nMedian = {a:F2} ms + {b:F3} ms × silos (R² {fit:F2}). Load {Report.Load}."));
                 }
             }
         }
@@ -197,49 +192,12 @@ internal static class Comparison
         }
     }
 
-    // Each round begins with another one, so that none always follows the same.
-    private static IEnumerable<int> GetOrder(int count, int round) => Enumerable.Range(0, count).Select(i => (i + round) % count);
-
-    private static double Median<T>(List<T> list, Func<T, double> figure) => Statistics.GetMedian(list.Select(figure));
-
-    // Of each round, since the machine may be busier in one than in the next.
-    private static string Ratio<T>(List<T> list, List<T> yardstick, Func<T, double> figure) =>
-        Figure(Statistics.GetMedian(list.Zip(yardstick, (one, other) => figure(one) / figure(other))), "F2");
-
-    private static string Added<T>(List<T> list, List<T> yardstick, Func<T, double> figure) =>
-        Figure(Statistics.GetMedian(list.Zip(yardstick, (one, other) => figure(one) - figure(other))), "+0.00;-0.00");
-
-    private static string Figure(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
-
-    private static string[] Row(string name, IEnumerable<string> cells) => [name, .. cells];
-
-    private static void PrintTable(string title, string[] columns, IEnumerable<string[]> rows)
-    {
-        Console.WriteLine($"\n{title}\n\n| {string.Join(" | ", columns)} |\n| --- |{string.Concat(columns.Skip(1).Select(_ => " ---: |"))}");
-        foreach (var row in rows)
-        {
-            Console.WriteLine($"| {string.Join(" | ", row)} |");
-        }
-    }
-
-    private static void Progress(string text) => Console.Error.WriteLine(text);
-
-    private static string GetLoad() => File.Exists("/proc/loadavg") ? File.ReadAllText("/proc/loadavg").Split(' ')[0] : "unknown";
-
     // Returns whether there is a program of the cluster to measure: not every feed has what it is built on.
     private static async Task<bool> BuildAsync(bool usesPriorBuild)
     {
         foreach (var project in usesPriorBuild ? [] : s_projects)
         {
-            Progress($"Building {project}");
-            var start = new ProcessStartInfo("dotnet", ["build", Path.Combine(s_root, project), "-c", "Release", "-nologo", "-v", "quiet"])
-            {
-                RedirectStandardOutput = true,
-            };
-            using var build = Process.Start(start)!;
-            var output = await build.StandardOutput.ReadToEndAsync();
-            await build.WaitForExitAsync();
-            if (build.ExitCode != 0)
+            if (await Repository.BuildAsync(project) is { } output)
             {
                 if (project == "Gateway")
                 {
@@ -251,10 +209,8 @@ internal static class Comparison
             }
         }
 
-        return File.Exists(GetAssembly("Broker"));
+        return File.Exists(Repository.GetAssembly("Broker"));
     }
-
-    private static string GetAssembly(string project) => Path.Combine(s_root, project, "bin", "Release", "net10.0", $"Fanfare.{project}.dll");
 
     private static string FindRedis() =>
         (from program in s_redisPrograms
@@ -263,17 +219,4 @@ internal static class Comparison
          where File.Exists(path)
          select path).FirstOrDefault()
         ?? throw new MeasurementException("There is no redis-server and no valkey-server.");
-
-    private static string FindRoot()
-    {
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-        {
-            if (File.Exists(Path.Combine(folder.FullName, "Cluster.sln")))
-            {
-                return folder.FullName;
-            }
-        }
-
-        throw new MeasurementException($"No folder above {AppContext.BaseDirectory} has Cluster.sln.");
-    }
 }

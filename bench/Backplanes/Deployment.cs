@@ -12,17 +12,6 @@ internal sealed record Programs(string Gateway, string Broker, string Redis, str
 /// <summary>Gateways and what joins them, all on this machine.</summary>
 internal sealed class Deployment : IDisposable
 {
-    /// <summary>The key of all gateways.</summary>
-    public const string ApiKey = "da2-backplanes0123456789abcdef";
-
-    // Workstation collections, as many processes share few cores. A subscriber is to be measured, not cut off as slow.
-    private static readonly (string Name, string Value)[] s_environment =
-    [
-        ("DOTNET_gcServer", "0"),
-        ("Logging__LogLevel__Default", "Warning"),
-        ("Fanfare__Limits__PendingBytesMax", "67108864"),
-    ];
-
     private readonly List<ServerProcess> _servers = [];
     private readonly List<ServerProcess> _nodes = [];
     private readonly List<ServerProcess> _gateways = [];
@@ -38,8 +27,8 @@ internal sealed class Deployment : IDisposable
     /// <summary>The port of the gateway that subscribers are connected to: another one where there is one.</summary>
     public int SubscribingPort => _gateways[^1].Port;
 
-    /// <summary>How many gateways there are.</summary>
-    public int GatewayCount => _gateways.Count;
+    /// <summary>Its gateways as publishers and subscribers see them.</summary>
+    public Target Target => new(PublishingPort, SubscribingPort);
 
     /// <summary>Starts one gateway by itself.</summary>
     public static async Task<Deployment> StartEmbeddedAsync(Programs programs)
@@ -83,7 +72,7 @@ internal sealed class Deployment : IDisposable
             var port = ServerProcess.ReservePort();
             var silo = new ServerProcess(
                 $"silo {i + 1} of {deployment.Name}", port, "dotnet",
-                [programs.Broker, "--roles", "Silo", "--urls", $"http://127.0.0.1:{port}"], [.. s_environment, .. cluster, .. GetSiloEnvironment()]);
+                [programs.Broker, "--roles", "Silo", "--urls", $"http://127.0.0.1:{port}"], [.. cluster, .. GetSiloEnvironment()]);
             silos.Add(silo);
             deployment._servers.Add(silo);
         }
@@ -121,7 +110,7 @@ internal sealed class Deployment : IDisposable
             var port = ServerProcess.ReservePort();
             var gateway = new ServerProcess(
                 $"gateway {_gateways.Count + 1} of {Name}", port, "dotnet",
-                [assembly, "--urls", $"http://127.0.0.1:{port}", "--data", programs.Data, "--api-key", ApiKey], [.. s_environment, .. environment]);
+                [assembly, "--urls", $"http://127.0.0.1:{port}", "--data", programs.Data, "--api-key", ServerProcess.ApiKey], environment);
             _servers.Add(gateway);
             _nodes.Add(gateway);
             _gateways.Add(gateway);

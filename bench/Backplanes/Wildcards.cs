@@ -23,7 +23,8 @@ internal static class Wildcards
             {
                 for (var i = 0; i < ConnectionCount; i++)
                 {
-                    var messages = Enumerable.Range(i, ChannelCount / ConnectionCount).Select(n => new PublishMessage($"/default/{name}/c{i}-{n}", 0));
+                    var messages = Enumerable.Range(i, ChannelCount / ConnectionCount)
+                        .Select(n => new PublishMessage($"/default/{name}/c{i}-{n}", 0, PublishShape.Small));
                     publishers.Add(new Publisher(await ClientConnection.OpenAsync(deployment.PublishingPort), [.. messages], 1));
                 }
 

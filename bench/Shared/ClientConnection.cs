@@ -3,7 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 
-namespace Fanfare.Backplanes;
+namespace Fanfare.Bench;
 
 /// <summary>A WebSocket of which no more is done than measuring needs: messages come and go as bytes. Used by one task at a time.</summary>
 internal sealed class ClientConnection : IDisposable
@@ -21,7 +21,7 @@ internal sealed class ClientConnection : IDisposable
     }
 
     /// <summary>The authorization object of all messages.</summary>
-    public static string Authorization { get; } = $$"""{"host":"localhost","x-api-key":"{{Deployment.ApiKey}}"}""";
+    public static string Authorization { get; } = $$"""{"host":"localhost","x-api-key":"{{ServerProcess.ApiKey}}"}""";
 
     /// <summary>Opens a WebSocket.</summary>
     public static async Task<ClientConnection> OpenAsync(int port)

@@ -4,17 +4,30 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 
-namespace Fanfare.Backplanes;
+namespace Fanfare.Bench;
 
 /// <summary>A process that is measured: a gateway, a silo, a node that is both, or Redis.</summary>
 internal sealed class ServerProcess : IDisposable
 {
+    /// <summary>The key of all gateways.</summary>
+    public const string ApiKey = "da2-benchmarks0123456789abcdef";
+
+    // What /proc counts in, on all systems that .NET runs on.
+    private const int ProcessorTickMilliseconds = 10;
     private const int OutputLinesMax = 20;
     private static readonly TimeSpan s_startTimeout = TimeSpan.FromSeconds(120);
     private static readonly TimeSpan s_pollInterval = TimeSpan.FromMilliseconds(100);
     private static readonly HttpClient s_http = new() { Timeout = TimeSpan.FromSeconds(5) };
     private static readonly ConcurrentDictionary<ServerProcess, bool> s_running = [];
     private static int s_lastPort = 20_000 + (Environment.ProcessId * 37 % 10_000);
+
+    // Workstation collections, as many processes share few cores. A subscriber is to be measured, not cut off as slow.
+    private static readonly (string Name, string Value)[] s_environment =
+    [
+        ("DOTNET_gcServer", "0"),
+        ("Logging__LogLevel__Default", "Warning"),
+        ("Fanfare__Limits__PendingBytesMax", "67108864"),
+    ];
 
     private readonly Process _process;
     private readonly ConcurrentQueue<string> _output = [];
@@ -38,7 +51,7 @@ internal sealed class ServerProcess : IDisposable
             start.ArgumentList.Add(argument);
         }
 
-        foreach (var (variable, value) in environment)
+        foreach (var (variable, value) in s_environment.Concat(environment))
         {
             start.Environment[variable] = value;
         }
@@ -99,6 +112,36 @@ internal sealed class ServerProcess : IDisposable
     {
         _process.Refresh();
         return _process.TotalProcessorTime;
+    }
+
+    /// <summary>Returns the processor time so far of the processes that it has started and that still run, by the system's count in /proc.</summary>
+    public TimeSpan GetChildrenProcessorTime()
+    {
+        long ticks = 0;
+        foreach (var folder in Directory.EnumerateDirectories("/proc"))
+        {
+            if (!char.IsAsciiDigit(Path.GetFileName(folder)[0]))
+            {
+                continue;
+            }
+
+            try
+            {
+                // Fields from the third one on: the second is the program's name, which may have spaces.
+                var stat = File.ReadAllText($"{folder}/stat");
+                var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
+                if (int.Parse(fields[1], CultureInfo.InvariantCulture) == _process.Id)
+                {
+                    ticks += long.Parse(fields[11], CultureInfo.InvariantCulture) + long.Parse(fields[12], CultureInfo.InvariantCulture);
+                }
+            }
+            catch (IOException)
+            {
+                // It has ended.
+            }
+        }
+
+        return TimeSpan.FromMilliseconds(ticks * ProcessorTickMilliseconds);
     }
 
     /// <summary>Returns the sum of a counter over all its labels.</summary>
@@ -169,6 +212,3 @@ internal sealed class ServerProcess : IDisposable
         }
     }
 }
-
-/// <summary>Raised where there is nothing to measure, or where a figure would be of something else.</summary>
-internal sealed class MeasurementException(string message) : Exception(message);

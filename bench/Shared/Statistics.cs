@@ -1,4 +1,4 @@
-namespace Fanfare.Backplanes;
+namespace Fanfare.Bench;
 
 /// <summary>What is said of many figures.</summary>
 internal static class Statistics
