@@ -4,7 +4,8 @@ namespace Fanfare.Handlers;
 
 /// <summary>What to measure and how long; see the command's help.</summary>
 internal sealed record ComparisonOptions(
-    HashSet<string> Parts, TimeSpan Duration, int RoundCount, int ConnectionCount, int Window, int Rate, int WorkerCount, bool UsesPriorBuild);
+    HashSet<string> Parts, HashSet<string> Namespaces, TimeSpan Duration, int RoundCount, int ConnectionCount, int Window, int Rate, int WorkerCount,
+    bool UsesPriorBuild);
 
 /// <summary>Measures all cases in one run, in rounds that each come to all of them, and prints tables.</summary>
 internal static class Comparison
@@ -46,6 +47,8 @@ internal static class Comparison
 
     private sealed class Run(ComparisonOptions options, HandlerGateway gateway)
     {
+        private readonly HandlerCase[] _cases =
+            [.. HandlerCase.All.Where((one, i) => i == 0 || options.Namespaces.Contains(one.Namespace))];
         private readonly List<Throughput>[] _throughputs = CreateLists<Throughput>(HandlerCase.All.Length);
         private readonly List<double>[] _heard = CreateLists<double>(HandlerCase.All.Length);
         private readonly List<Latency>[] _latencies = CreateLists<Latency>(HandlerCase.All.Length);
@@ -57,9 +60,9 @@ internal static class Comparison
         {
             if (options.Parts.Contains("publishes"))
             {
-                foreach (var i in GetOrder(HandlerCase.All.Length, round + WarmUpCount))
+                foreach (var i in GetOrder(_cases.Length, round + WarmUpCount))
                 {
-                    var (measured, heard) = await MeasureAsync(HandlerCase.All[i], PublishShape.Small);
+                    var (measured, heard) = await MeasureAsync(_cases[i], PublishShape.Small);
                     Add(_throughputs[i], measured, round);
                     Add(_heard[i], heard, round);
                 }
@@ -67,9 +70,9 @@ internal static class Comparison
 
             if (options.Parts.Contains("latency"))
             {
-                foreach (var i in GetOrder(HandlerCase.All.Length, round + WarmUpCount))
+                foreach (var i in GetOrder(_cases.Length, round + WarmUpCount))
                 {
-                    var one = HandlerCase.All[i];
+                    var one = _cases[i];
                     var measured = await Latency.MeasureAsync(one.At(gateway.Port), options.Rate, options.Duration);
                     await gateway.DrainAsync(one.Calls, measured.PublishCount);
                     Progress(FormattableString.Invariant(
@@ -115,7 +118,7 @@ internal static class Comparison
                 PrintTable(
                     $"Answers at {options.Rate} publishes/s: ratio to no handler, added milliseconds, milliseconds",
                     ["handler", "p50: ratio", "added", "ms", "p99: ratio", "added", "ms"],
-                    HandlerCase.All.Select((one, i) => Row(one.Name, figures.SelectMany(figure => new[]
+                    _cases.Select((one, i) => Row(one.Name, figures.SelectMany(figure => new[]
                     {
                         Ratio(_latencies[i], _latencies[0], figure), Added(_latencies[i], _latencies[0], figure),
                         Figure(Median(_latencies[i], figure), "F2"),
@@ -148,7 +151,7 @@ internal static class Comparison
                     "handler", "ratio", "publishes/s", .. HandlerGateway.Servers, "servers: ratio", "load generator", "cores in use",
                     "the function heard",
                 ],
-                HandlerCase.All.Select((one, i) => Row(one.Name,
+                _cases.Select((one, i) => Row(one.Name,
                 [
                     Ratio(_throughputs[i], _throughputs[0], figure => figure.PublishesPerSecond),
                     Figure(Median(_throughputs[i], figure => figure.PublishesPerSecond), "N0"),

@@ -17,6 +17,9 @@ internal sealed record HandlerCase(string Name, string Namespace)
         new("`DIRECT`, `EVENT`", "notify") { Calls = FunctionCalls.Some },
     ];
 
+    /// <summary>The namespaces of all.</summary>
+    public static readonly string[] Namespaces = [.. All.Select(one => one.Namespace)];
+
     /// <summary>What is measured with other numbers and sizes of events.</summary>
     public static readonly HandlerCase[] Shaped = All[..3];
 

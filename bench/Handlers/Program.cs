@@ -8,6 +8,13 @@ var parts = new Option<string[]>("--parts")
     DefaultValueFactory = _ => ["publishes", "latency", "shapes", "subscribes"],
 };
 parts.AcceptOnlyFromAmong("publishes", "latency", "shapes", "subscribes");
+var cases = new Option<string[]>("--cases")
+{
+    Description = $"Handlers of publishes, by namespace: {string.Join(", ", HandlerCase.Namespaces)}. The first is always measured. Default: all.",
+    AllowMultipleArgumentsPerToken = true,
+    DefaultValueFactory = _ => HandlerCase.Namespaces,
+};
+cases.AcceptOnlyFromAmong(HandlerCase.Namespaces);
 var seconds = new Option<double>("--seconds") { Description = "How long each case of a round takes.", DefaultValueFactory = _ => 2 };
 var rounds = new Option<int>("--rounds") { Description = "How many rounds the medians are of.", DefaultValueFactory = _ => 5 };
 var connections = new Option<int>("--connections") { Description = "How many connections publish or subscribe.", DefaultValueFactory = _ => 64 };
@@ -21,15 +28,15 @@ function.Hidden = true;
 function.SetAction((arguments, _) => FunctionServer.RunAsync(arguments.GetValue(port)));
 var command = new RootCommand("Measures what event handlers cost. All processes run on this machine.")
 {
-    parts, seconds, rounds, connections, window, rate, workers, noBuild, function,
+    parts, cases, seconds, rounds, connections, window, rate, workers, noBuild, function,
 };
 command.SetAction(async (arguments, _) =>
 {
     try
     {
         await Comparison.RunAsync(new ComparisonOptions(
-            [.. arguments.GetValue(parts)!], TimeSpan.FromSeconds(arguments.GetValue(seconds)), arguments.GetValue(rounds),
-            arguments.GetValue(connections), arguments.GetValue(window), arguments.GetValue(rate), arguments.GetValue(workers),
+            [.. arguments.GetValue(parts)!], [.. arguments.GetValue(cases)!], TimeSpan.FromSeconds(arguments.GetValue(seconds)),
+            arguments.GetValue(rounds), arguments.GetValue(connections), arguments.GetValue(window), arguments.GetValue(rate), arguments.GetValue(workers),
             arguments.GetValue(noBuild)));
         return 0;
     }
