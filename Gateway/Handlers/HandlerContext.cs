@@ -215,7 +215,9 @@ internal static class HandlerContext
         }
     }
 
-    private static bool IsHidden(string name) => name.StartsWith(':') || name.Equals("cookie", StringComparison.OrdinalIgnoreCase);
+    private static bool IsHidden(string name) =>
+        name.StartsWith(':') || name.Equals("cookie", StringComparison.OrdinalIgnoreCase)
+        || name.Equals("sec-websocket-protocol", StringComparison.OrdinalIgnoreCase);
 
     private static void WriteName(Utf8JsonWriter writer, string name)
     {

@@ -13,6 +13,28 @@ internal sealed record TestNamespace(string Name, string? Code = null, string Co
 /// <summary>A gateway with namespaces that have handlers, open to the test's key.</summary>
 internal sealed class HandlerFixture : IAsyncDisposable
 {
+    /// <summary>The function <c>worker</c>, and the data source of that name, which is it.</summary>
+    public const string FunctionSource = """
+          Function:
+            Type: AWS::Lambda::Function
+            Properties: {FunctionName: worker}
+          Source:
+            Type: AWS::AppSync::DataSource
+            Properties:
+              ApiId: !GetAtt Api.ApiId
+              Name: worker
+              Type: AWS_LAMBDA
+              ServiceRoleArn: arn:aws:iam::000000000000:role/x
+              LambdaConfig: {LambdaFunctionArn: !GetAtt Function.Arn}
+
+        """;
+
+    /// <summary>A handler that is the function <c>worker</c>.</summary>
+    public const string Direct = "{Behavior: DIRECT, Integration: {DataSourceName: worker}}";
+
+    /// <summary>A handler that only notifies the function <c>worker</c>.</summary>
+    public const string DirectEvent = "{Behavior: DIRECT, Integration: {DataSourceName: worker, LambdaConfig: {InvokeType: EVENT}}}";
+
     private HandlerFixture(GatewayServer server) => Server = server;
 
     public GatewayServer Server { get; }
@@ -29,8 +51,17 @@ internal sealed class HandlerFixture : IAsyncDisposable
         IReadOnlyList<TestNamespace> namespaces, string sources = "", params string[] arguments) =>
         new(await GatewayServer.StartWithTemplateAsync(CreateTemplate(namespaces, sources), arguments));
 
+    /// <summary>Starts one whose namespace <c>chat</c> is handled by the function <c>worker</c>.</summary>
+    /// <param name="address">Where the function is; <see langword="null"/> for nowhere.</param>
+    /// <param name="handler">How it is called: <see cref="Direct"/> or <see cref="DirectEvent"/>.</param>
+    /// <param name="arguments">More of the command line.</param>
+    public static Task<HandlerFixture> StartDirectAsync(Uri? address, string handler = Direct, params string[] arguments) => StartAsync(
+        [new TestNamespace("chat", Configs: $"OnPublish: {handler}, OnSubscribe: {handler}")],
+        FunctionSource,
+        address is null ? arguments : [$"--Fanfare:Lambda:Functions:worker={address}", .. arguments]);
+
     /// <summary>The template of such a gateway.</summary>
-    public static string CreateTemplate(IReadOnlyList<TestNamespace> namespaces, string sources = "")
+    public static string CreateTemplate(IReadOnlyList<TestNamespace> namespaces, string sources = "", string logLevel = "DEBUG")
     {
         var template = new StringBuilder("""
             Resources:
@@ -43,12 +74,13 @@ internal sealed class HandlerFixture : IAsyncDisposable
                     ConnectionAuthModes: [{AuthType: API_KEY}]
                     DefaultPublishAuthModes: [{AuthType: API_KEY}]
                     DefaultSubscribeAuthModes: [{AuthType: API_KEY}]
-                    LogConfig: {LogLevel: DEBUG, CloudWatchLogsRoleArn: 'arn:aws:iam::000000000000:role/logs'}
+                    LogConfig: {LogLevel: LEVEL, CloudWatchLogsRoleArn: 'arn:aws:iam::000000000000:role/logs'}
               Key:
                 Type: AWS::AppSync::ApiKey
                 Properties: {ApiId: !GetAtt Api.ApiId}
 
             """);
+        template.Replace("LEVEL", logLevel);
         template.Append(sources);
         var index = 0;
         foreach (var ns in namespaces.Append(new TestNamespace("other")))
