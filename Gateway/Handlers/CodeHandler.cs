@@ -43,7 +43,7 @@ internal sealed class CodeHandler : IEventHandler
         }
         catch (Exception e) when (e is JsonException or HandlerResultException or InvalidOperationException)
         {
-            // InvalidOperationException: a lone surrogate in a text, which has no UTF-8 form.
+            // InvalidOperationException: a lone surrogate where no handler has any business to put one.
             return Fail(request, e.Message);
         }
     }
@@ -144,7 +144,7 @@ internal sealed class CodeHandler : IEventHandler
     }
 
     private static string? GetText(JsonElement element, ReadOnlySpan<byte> name) =>
-        element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+        element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? HandlerText.Read(value) : null;
 
     private static string GetJson(JsonElement element, ReadOnlySpan<byte> name) =>
         element.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value.GetRawText() : "";

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Unicode;
 using Fanfare.Gateway.Lambda;
 
 namespace Fanfare.Gateway.Handlers;
@@ -30,12 +31,17 @@ internal sealed class FunctionHandler(HandlerServices services, string function,
 
         try
         {
+            if (!Utf8.IsValid(result.Payload.Span))
+            {
+                throw new HandlerResultException("The function's answer is not UTF-8.");
+            }
+
             using var document = JsonDocument.Parse(result.Payload, s_documentOptions);
             return Read(request, document.RootElement);
         }
         catch (Exception e) when (e is JsonException or HandlerResultException or InvalidOperationException)
         {
-            // InvalidOperationException: a lone surrogate in a text, which has no UTF-8 form.
+            // InvalidOperationException: a lone surrogate in a name or an id.
             return Fail(request, e.Message);
         }
     }
@@ -45,7 +51,7 @@ internal sealed class FunctionHandler(HandlerServices services, string function,
         var isObject = answer.ValueKind == JsonValueKind.Object;
         if (isObject && answer.TryGetProperty("error"u8, out var error) && error.ValueKind != JsonValueKind.Null)
         {
-            return Fail(request, $"The function refused: {(error.ValueKind == JsonValueKind.String ? error.GetString() : error.GetRawText())}");
+            return Fail(request, $"The function refused: {(HandlerText.ReadOrCompact(error))}");
         }
 
         if (request.Events is { } events)

@@ -15,12 +15,10 @@ internal static class PublishedEvents
 {
     private const string CustomError = "CustomError";
     private const int IdBytes = 36;
-    private const int DepthMax = 1100;
 
     private static readonly JsonWriterOptions s_writerOptions = new()
     {
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        MaxDepth = DepthMax,
         SkipValidation = true,
     };
 
@@ -101,7 +99,7 @@ internal static class PublishedEvents
                 else if (name.SequenceEqual("error"u8))
                 {
                     reader.Read();
-                    error = reader.GetString();
+                    error = HandlerText.Read(result[(int)reader.TokenStartIndex..(int)reader.BytesConsumed]);
                 }
                 else
                 {
@@ -147,7 +145,7 @@ internal static class PublishedEvents
             var idBytes = Encoding.UTF8.GetBytes(id.GetString()!);
             if (item.TryGetProperty("error"u8, out var error) && error.ValueKind != JsonValueKind.Null)
             {
-                items.Fail(idBytes, error.ValueKind == JsonValueKind.String ? error.GetString()! : error.GetRawText());
+                items.Fail(idBytes, HandlerText.ReadOrCompact(error));
             }
             else
             {
@@ -159,23 +157,10 @@ internal static class PublishedEvents
     // The payload's compact text as a JSON string.
     private static byte[] ToToken(JsonElement payload)
     {
-        var text = new ArrayBufferWriter<byte>();
         var token = new ArrayBufferWriter<byte>();
-        using (var writer = new Utf8JsonWriter(text, s_writerOptions))
-        {
-            if (payload.ValueKind == JsonValueKind.Undefined)
-            {
-                writer.WriteNullValue();
-            }
-            else
-            {
-                payload.WriteTo(writer);
-            }
-        }
-
         using (var writer = new Utf8JsonWriter(token, s_writerOptions))
         {
-            writer.WriteStringValue(text.WrittenSpan);
+            writer.WriteStringValue(payload.ValueKind == JsonValueKind.Undefined ? "null"u8 : HandlerText.Compact(payload));
         }
 
         return token.WrittenSpan.ToArray();

@@ -10,7 +10,8 @@ namespace Fanfare.Gateway.Lambda;
 internal static class LambdaResponse
 {
     private const int TextLengthMax = 1000;
-    private static readonly JsonReaderOptions s_readerOptions = new() { MaxDepth = 1000 };
+    // As deep as an event may nest, and the list that a handler's function puts it into.
+    private static readonly JsonReaderOptions s_readerOptions = new() { MaxDepth = 1100 };
     private static readonly byte[] s_null = "null"u8.ToArray();
 
     /// <summary>Interprets an answer whose body was read.</summary>
