@@ -38,7 +38,7 @@ internal sealed partial class HandlerLog(ILoggerFactory loggerFactory, IOptions<
             var name = line[0].GetString()!;
             var level = name switch { "ERROR" => LogLevel.Error, "WARN" => LogLevel.Warning, _ => LogLevel.Information };
             var position = line[1].GetString()!;
-            var text = Clean(Mask(line[2].GetString()!, secrets));
+            var text = LogText.Clean(Mask(HandlerText.Read(line[2]), secrets));
             LogLine(_logger, level, request.Origin.RequestId, request.Namespace.Name, name, position, text);
         }
     }
@@ -49,7 +49,7 @@ internal sealed partial class HandlerLog(ILoggerFactory loggerFactory, IOptions<
         if (IsKept(request))
         {
             LogFailure(
-                _logger, request.Origin.RequestId, request.Kind.GetTag(), request.Namespace.Name, Clean(Mask(reason, GetSecrets(request))));
+                _logger, request.Origin.RequestId, request.Kind.GetTag(), request.Namespace.Name, LogText.Clean(Mask(reason, GetSecrets(request))));
         }
     }
 
@@ -68,10 +68,10 @@ internal sealed partial class HandlerLog(ILoggerFactory loggerFactory, IOptions<
         if (IsKept(request))
         {
             var secrets = GetSecrets(request);
-            var (shownType, shownMessage) = (Clean(Mask(type ?? "", secrets)), Clean(Mask(message ?? "", secrets)));
+            var (shownType, shownMessage) = (LogText.Clean(Mask(type ?? "", secrets)), LogText.Clean(Mask(message ?? "", secrets)));
             LogRejection(
                 _logger, request.Origin.RequestId, request.Kind.GetTag(), request.Namespace.Name, shownType, shownMessage,
-                Mask(data, secrets), Mask(info, secrets));
+                LogText.Clean(Mask(data, secrets)), LogText.Clean(Mask(info, secrets)));
         }
     }
 
@@ -110,9 +110,6 @@ internal sealed partial class HandlerLog(ILoggerFactory loggerFactory, IOptions<
 
         return text;
     }
-
-    // A handler's text must not look like lines of ours.
-    private static string Clean(string text) => text.AsSpan().ContainsAny('\r', '\n') ? text.ReplaceLineEndings("\\n") : text;
 
     [LoggerMessage(EventId = 80, Message = "{RequestId} {Namespace} {Level} - {Position}: {Text}")]
     private static partial void LogLine(
