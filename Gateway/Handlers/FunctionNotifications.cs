@@ -35,6 +35,7 @@ internal sealed class FunctionNotifications : IAsyncDisposable
         {
             if (_isClosed || _calls >= CallsMax || _bytes + payload.Length > BytesMax)
             {
+                _lambda.CountDropped(function);
                 _log.Dropped(request, function);
                 return;
             }

@@ -82,6 +82,9 @@ internal sealed class LambdaClient : IAsyncDisposable
         return await InvokeAsync(function, target, invocation, cancellationToken);
     }
 
+    /// <summary>Counts a call that was not made, for want of room among those that nobody waits for.</summary>
+    public void CountDropped(string function) => Count(LambdaFunctionName.Parse(function), GetTag(LambdaFailureKind.Dropped));
+
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {

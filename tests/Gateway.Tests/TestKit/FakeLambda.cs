@@ -115,6 +115,9 @@ public sealed class FakeCall(HttpContext context, string body)
     /// <summary>Answers as a function that returned.</summary>
     public Task ReturnAsync(string json) => AnswerAsync(200, json);
 
+    /// <summary>Answers with bytes of any kind.</summary>
+    public async Task AnswerBytesAsync(byte[] body) => await context.Response.Body.WriteAsync(body, Aborted);
+
     /// <summary>Answers in any way.</summary>
     public async Task AnswerAsync(int status, string text, params (string Name, string Value)[] headers)
     {
