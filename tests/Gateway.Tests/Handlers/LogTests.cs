@@ -71,12 +71,13 @@ public sealed class LogTests
     [InlineData("util.error(T, T, T, { T })")]
     [InlineData("throw new Error(T)")]
     [InlineData("throw T")]
+    [InlineData("console.log(T + '\\ud800'); util.error(T, T + '\\ud800')")]
     [InlineData("ctx.nothing[T].x")]
     [InlineData("return ctx.events.map((e) => ({ id: T, payload: 1 }))")]
     [InlineData("return ctx.events.map((e) => ({ id: e.id, error: T }))")]
     public async Task No_text_of_a_handler_looks_like_lines_of_ours(string statement)
     {
-        var code = $"export const onPublish = (ctx) => {{ const T = 'a\\nwarn: Fanfare[1] forged\\r\\nb\\rc\\u2028d\\u0085e\\u001b[2Jf\\u0000g\\fh\\ud800'; {statement} }}";
+        var code = $"export const onPublish = (ctx) => {{ const T = 'a\\nwarn: Fanfare[1] forged\\r\\nb\\rc\\u2028d\\u0085e\\u001b[2Jf\\u0000g\\fh'; {statement} }}";
         await using var server = await StartAsync("ALL", code);
         var answer = await PostAsync(server, "1");
         Assert.InRange(answer.Status, 200, 403);
