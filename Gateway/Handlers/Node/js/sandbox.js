@@ -70,12 +70,14 @@
     if (error !== null && error !== undefined) {
       return `{"id":${idText},"error":${stringify(typeof error === 'string' ? error : jsonOf(error))}}`;
     }
-    const payload = jsonOf(item.payload);
+    const value = item.payload;
+    const payload = jsonOf(value);
     for (let i = 0; i < incoming.length; i++) {
       if (incoming[i][0] !== id) continue;
       const text = incoming[i][1];
-      // An event that the handler left alone keeps its bytes, even where they are not how JSON.stringify writes it.
-      if (payload === text || payload === stringify(parseJson(text))) return `{"id":${idText},"same":true}`;
+      // An event that the handler left alone keeps its bytes, even where they are not how JSON.stringify writes it. A value that is not
+      // the one that the handler was given was not left alone, so that most changed events are spared the second look.
+      if (payload === text || (value === incoming[i][2] && payload === stringify(parseJson(text)))) return `{"id":${idText},"same":true}`;
       break;
     }
     return `{"id":${idText},"payload":${stringify(payload)}}`;
@@ -134,7 +136,11 @@
     const incoming = data.events ?? null;
     if (incoming !== null) {
       const events = [];
-      for (let i = 0; i < incoming.length; i++) events.push({ id: incoming[i][0], payload: parseJson(incoming[i][1]) });
+      for (let i = 0; i < incoming.length; i++) {
+        const payload = parseJson(incoming[i][1]);
+        incoming[i].push(payload);
+        events.push({ id: incoming[i][0], payload });
+      }
       ctx.events = events;
     }
 
