@@ -65,46 +65,76 @@ internal sealed partial class Connection
             return refusal;
         }
 
-        if (Find(message.Id.Span) is { } existing)
+        lock (_subscriptionsLock)
         {
-            if (existing.Interest.Pattern != pattern)
+            if (Find(message.Id.Span) is { } existing)
             {
-                return ProtocolError.DuplicatedOperation;
+                if (existing.Interest.Pattern != pattern)
+                {
+                    return ProtocolError.DuplicatedOperation;
+                }
+
+                // Amplify sends all its subscriptions again, with their ids, after one answer was lost; an error here would end them.
+                _output.Send(ServerMessages.SubscribeSuccess(message.Id.Span));
+                return null;
             }
 
-            // Amplify sends all its subscriptions again, with their ids, after one answer was lost; an error here would end them.
-            _output.Send(ServerMessages.SubscribeSuccess(message.Id.Span));
-            return null;
+            if ((_subscriptions?.Count ?? 0) + _subscribesUnderWay >= _services.Limits.SubscriptionsPerConnectionMax)
+            {
+                return _services.TooManySubscriptions;
+            }
+
+            _subscribesUnderWay++;
         }
 
-        if (_subscriptions?.Count >= _services.Limits.SubscriptionsPerConnectionMax)
-        {
-            return _services.TooManySubscriptions;
-        }
-
-        if (_services.Handlers.Get(ns!).OnSubscribe is { } handler
-            && await HandleAsync(handler, ns!, pattern, decision.Identity, credentials) is { } handled)
-        {
-            return handled;
-        }
-
-        Interest interest;
+        Subscription? subscription = null;
         try
         {
-            interest = await _services.FanOut.Interests.AcquireAsync(pattern, _output.Shard.Index, _aborted);
+            var (error, interest) = await DecideAsync(ns!, pattern, decision.Identity, credentials);
+            if (error is not null)
+            {
+                return error;
+            }
+
+            subscription = new Subscription(_output, interest!, ns!, message.Id.Span);
+        }
+        finally
+        {
+            lock (_subscriptionsLock)
+            {
+                _subscribesUnderWay--;
+                if (subscription is not null)
+                {
+                    (_subscriptions ??= new List<Subscription>(1)).Add(subscription);
+                }
+            }
+        }
+
+        _output.Subscribe(subscription, ServerMessages.SubscribeSuccess(message.Id.Span));
+        return null;
+    }
+
+    private async ValueTask<(ProtocolError? Error, Interest? Interest)> DecideAsync(
+        ServedNamespace ns, PatternKey pattern, Identity? identity, Credentials credentials)
+    {
+        if (_services.Handlers.Get(ns).OnSubscribe is { } handler
+            && await HandleAsync(handler, ns, pattern, identity, credentials) is { } handled)
+        {
+            return (handled, null);
+        }
+
+        try
+        {
+            var interest = await _services.FanOut.Interests.AcquireAsync(pattern, _output.Shard.Index, _aborted);
             _services.BackplaneFailures.Succeeded();
+            return (null, interest);
         }
         catch (Exception e) when (!_aborted.IsCancellationRequested)
         {
             // Whatever it was, it costs this subscribe and not the connection.
             _services.BackplaneFailures.Failed(e);
-            return ProtocolError.SubscriptionFailed;
+            return (ProtocolError.SubscriptionFailed, null);
         }
-
-        var subscription = new Subscription(_output, interest, ns!, message.Id.Span);
-        (_subscriptions ??= new List<Subscription>(1)).Add(subscription);
-        _output.Subscribe(subscription, ServerMessages.SubscribeSuccess(message.Id.Span));
-        return null;
     }
 
     private async ValueTask<ProtocolError?> HandleAsync(
@@ -143,7 +173,16 @@ internal sealed partial class Connection
             return;
         }
 
-        var subscription = Find(message.Id.Span);
+        Subscription? subscription;
+        lock (_subscriptionsLock)
+        {
+            subscription = Find(message.Id.Span);
+            if (subscription is not null)
+            {
+                _subscriptions!.Remove(subscription);
+            }
+        }
+
         _services.Metrics.Unsubscribes.Add(
             1, new("api", _api.Model.Id), new("outcome", subscription is null ? "client_error" : "success"));
         if (subscription is null)
@@ -152,7 +191,6 @@ internal sealed partial class Connection
             return;
         }
 
-        _subscriptions!.Remove(subscription);
         _output.Unsubscribe(subscription, ServerMessages.UnsubscribeSuccess(message.Id.Span));
         await ReleaseInterestAsync(subscription);
     }
@@ -170,7 +208,7 @@ internal sealed partial class Connection
         }
     }
 
-    // A connection has few subscriptions, 200 at most by default, and looks them up only to subscribe and unsubscribe.
+    // Under the lock. A connection has few subscriptions, 200 at most by default, and looks them up only to subscribe and unsubscribe.
     private Subscription? Find(ReadOnlySpan<byte> id)
     {
         if (_subscriptions is not null)

@@ -9,8 +9,8 @@ namespace Fanfare.Gateway.Connections;
 
 /// <summary>One WebSocket from its upgrade to its end: receives messages in order, decides, and hands replies to its output.</summary>
 /// <remarks>
-/// Everything here runs in one receive loop, one message after the other: a subscribe is complete before the unsubscribe behind it
-/// is looked at. What the loop sends, and what others send to this connection, goes through <see cref="ConnectionOutput"/>.
+/// One receive loop looks at one message after the other. A publish or a subscribe that has to wait for something goes on beside it
+/// (Connection.Requests.cs). What is sent, by the loop and by others, goes through <see cref="ConnectionOutput"/>.
 /// </remarks>
 internal sealed partial class Connection
 {
@@ -33,7 +33,11 @@ internal sealed partial class Connection
     private readonly CancellationToken _aborted;
     private readonly ProtocolError? _rejection;
     private readonly RateLimit? _publishRate;
+    private readonly Lock _subscriptionsLock = new();
+
+    // Under the lock, since subscribes end beside the receive loop; and how many more there will be if all of them succeed.
     private List<Subscription>? _subscriptions;
+    private int _subscribesUnderWay;
 
     /// <param name="services">What all connections share.</param>
     /// <param name="api">The API that the connect reached.</param>
@@ -91,6 +95,8 @@ internal sealed partial class Connection
         rejectionTimer?.Dispose();
         await reader.CompleteAsync();
         _messages.Release();
+        // A subscribe that is under way may still add to them.
+        await RequestsEndedAsync();
         IReadOnlyList<Subscription> subscriptions = _subscriptions ?? [];
         _output.End(subscriptions);
         // Side by side, since each may be a call of the backplane, but not without bound.
@@ -195,16 +201,8 @@ internal sealed partial class Connection
 
         switch (kind)
         {
-            case MessageKind.Text when _output.TryBeginRequest():
-                try
-                {
-                    await DispatchAsync(_messages.Payload);
-                }
-                finally
-                {
-                    _output.EndRequest();
-                }
-
+            case MessageKind.Text:
+                await BeginRequestAsync(_messages.Payload);
                 break;
             case MessageKind.Ping:
                 _output.Send(ServerMessages.Pong(_messages.Payload.Span));
@@ -215,22 +213,14 @@ internal sealed partial class Connection
         }
     }
 
-    private ValueTask DispatchAsync(ReadOnlyMemory<byte> json)
+    private ValueTask DispatchAsync(ClientMessage message) => message.Type switch
     {
-        if (!ClientMessage.TryParse(json, out var message))
-        {
-            return Reply(ServerMessages.Error(default, ProtocolError.MalformedMessage));
-        }
-
-        return message.Type switch
-        {
-            ClientMessageType.Publish => PublishAsync(message),
-            ClientMessageType.Subscribe => SubscribeAsync(message),
-            ClientMessageType.Unsubscribe => UnsubscribeAsync(message),
-            ClientMessageType.ConnectionInit => AcknowledgeAsync(),
-            _ => Reply(ServerMessages.Error(message.Id.Span, ProtocolError.UnsupportedOperation)),
-        };
-    }
+        ClientMessageType.Publish => PublishAsync(message),
+        ClientMessageType.Subscribe => SubscribeAsync(message),
+        ClientMessageType.Unsubscribe => UnsubscribeAsync(message),
+        ClientMessageType.ConnectionInit => AcknowledgeAsync(),
+        _ => Reply(ServerMessages.Error(message.Id.Span, ProtocolError.UnsupportedOperation)),
+    };
 
     private ValueTask AcknowledgeAsync()
     {

@@ -16,25 +16,6 @@ internal enum OutputState
     Closed,
 }
 
-/// <summary>Whether a client's requests are carried out.</summary>
-internal enum RequestState
-{
-    /// <summary>None is under way; the next one is carried out.</summary>
-    Idle,
-
-    /// <summary>One is under way.</summary>
-    UnderWay,
-
-    /// <summary>One is under way, and the close frame follows its answer.</summary>
-    LastUnderWay,
-
-    /// <summary>The last one was answered; the shard has been asked to close.</summary>
-    Ended,
-
-    /// <summary>No further one is carried out.</summary>
-    Closed,
-}
-
 /// <summary>The sending half of one connection. Its methods hand work to the shard, which owns all that changes.</summary>
 /// <remarks>
 /// Because replies and deliveries go through the same shard, they leave in the order in which they were posted: no <c>data</c>
@@ -44,8 +25,14 @@ internal sealed class ConnectionOutput
 {
     private readonly TaskCompletionSource _completed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Action _abort;
+
+    // Of requests: how many are under way, in the bits below these marks. The close frame follows the last answer; no further request
+    // is carried out.
+    private const int ClosesBehindAnswers = 1 << 30;
+    private const int Closed = 1 << 29;
+
     private int _state;
-    private int _requestState;
+    private int _requests;
     private CloseReason _lateCloseReason;
 
     /// <param name="shard">The shard that serves the connection.</param>
@@ -87,7 +74,7 @@ internal sealed class ConnectionOutput
     }
 
     /// <summary>Whether the connection takes part no longer in what closes connections: it is closed, or will be behind an answer.</summary>
-    internal bool IsCloseDue => IsClosing || (RequestState)Volatile.Read(ref _requestState) >= RequestState.LastUnderWay;
+    internal bool IsCloseDue => IsClosing || Volatile.Read(ref _requests) >= Closed;
 
     /// <summary>Whether the output is in the shard's list of those to flush.</summary>
     internal bool IsTouched { get; set; }
@@ -139,47 +126,61 @@ internal sealed class ConnectionOutput
     /// <param name="subscriptions">The connection's subscriptions, not changed afterwards.</param>
     public void End(IReadOnlyList<Subscription> subscriptions) => Shard.Post(ShardCommand.End(this, subscriptions));
 
-    /// <summary>Begins a request; <see langword="false"/> where none is carried out any more.</summary>
-    public bool TryBeginRequest() => Exchange(RequestState.Idle, RequestState.UnderWay) == RequestState.Idle;
+    /// <summary>Begins a request; <see langword="false"/> where none is carried out any more. Several may be under way.</summary>
+    public bool TryBeginRequest()
+    {
+        var requests = Volatile.Read(ref _requests);
+        while (requests < Closed)
+        {
+            var found = Interlocked.CompareExchange(ref _requests, requests + 1, requests);
+            if (found == requests)
+            {
+                return true;
+            }
+
+            requests = found;
+        }
+
+        return false;
+    }
 
     /// <summary>Ends a request, whose answer has been sent.</summary>
     public void EndRequest()
     {
-        if (Exchange(RequestState.UnderWay, RequestState.Idle) == RequestState.LastUnderWay)
+        if (Interlocked.Decrement(ref _requests) == ClosesBehindAnswers)
         {
-            Exchange(RequestState.LastUnderWay, RequestState.Ended);
+            Interlocked.Or(ref _requests, Closed);
             Close(_lateCloseReason);
         }
     }
 
     /// <summary>
-    /// Stops requests before a close that the client did not ask for; <see langword="false"/> where one is under way, and the
-    /// close comes by itself behind its answer. Called by the shard.
+    /// Stops requests before a close that the client did not ask for; <see langword="false"/> where some are under way, and the
+    /// close comes by itself behind their answers. Called by the shard.
     /// </summary>
     internal bool TryEndRequests(CloseReason reason)
     {
         while (true)
         {
-            switch (Exchange(RequestState.Idle, RequestState.Closed))
+            var requests = Volatile.Read(ref _requests);
+            if (requests >= Closed)
             {
-                case RequestState.Idle or RequestState.Closed:
-                    return true;
-                case RequestState.UnderWay:
-                    _lateCloseReason = reason;
-                    if (Exchange(RequestState.UnderWay, RequestState.LastUnderWay) == RequestState.UnderWay)
-                    {
-                        return false;
-                    }
+                return requests < ClosesBehindAnswers;
+            }
 
-                    break;
-                default:
-                    return false;
+            if (requests > 0)
+            {
+                // Before the mark, since whoever ends the last request looks at it then.
+                _lateCloseReason = reason;
+            }
+
+            var marked = requests == 0 ? Closed : requests | ClosesBehindAnswers;
+            if (Interlocked.CompareExchange(ref _requests, marked, requests) == requests)
+            {
+                return requests == 0;
             }
         }
     }
-
-    private RequestState Exchange(RequestState expected, RequestState next) =>
-        (RequestState)Interlocked.CompareExchange(ref _requestState, (int)next, (int)expected);
 
     /// <summary>Breaks the transport off.</summary>
     internal void AbortTransport() => _abort();

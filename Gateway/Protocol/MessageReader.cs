@@ -101,6 +101,17 @@ internal sealed class MessageReader(int messageBytesMax)
         }
     }
 
+    /// <summary>Hands over the memory of the text message just found, so that <see cref="Payload"/> stays valid.</summary>
+    /// <returns>An array of the shared pool, which the caller gives back.</returns>
+    public byte[] DetachMessage()
+    {
+        var message = _message;
+        _message = [];
+        _messageLength = 0;
+        _messageTaken = false;
+        return message;
+    }
+
     /// <summary>Gives the buffers back; the last call.</summary>
     public void Release() => ReleaseMessage();
 
