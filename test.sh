@@ -67,6 +67,17 @@ command -v redis-server >/dev/null || command -v valkey-server >/dev/null || ins
 command -v kubectl >/dev/null || install_debian_packages kubernetes-client
 command -v shellcheck >/dev/null || install_debian_packages shellcheck
 
+# First, since some of the .NET tests talk to servers that are npm packages.
+say 'Installing npm packages'
+clients='ready'
+if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+  clients='Node is not installed'
+  echo "$clients."
+elif ! npm ci --prefix tests/clients --no-audit --no-fund --loglevel=error; then
+  clients='failed'
+  echo 'Failed: the npm packages of tests/clients could not be installed.'
+fi
+
 say 'Building'
 if ! dotnet build Gateway.slnf -c Release -nologo -v quiet; then
   failed=1
@@ -91,12 +102,11 @@ else
 fi
 
 say 'Running the clients'
-if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
-  echo 'Skipped: Node is not installed.'
-  skipped=$((skipped + 1))
-elif ! npm ci --prefix tests/clients --no-audit --no-fund --loglevel=error; then
-  echo 'Failed: the npm packages of tests/clients could not be installed.'
+if [ "$clients" = 'failed' ]; then
   failed=$((failed + 1))
+elif [ "$clients" != 'ready' ]; then
+  echo "Skipped: $clients."
+  skipped=$((skipped + 1))
 else
   timeout 600 npm test --prefix tests/clients --silent 2>&1 | tee "$log"
   status=${PIPESTATUS[0]}

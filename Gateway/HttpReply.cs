@@ -54,8 +54,8 @@ internal static class HttpReply
             return errorType;
         }
 
-        var kept = errorType.Where(character => s_headerCharacters.Contains(character)).Take(HeaderTypeLengthMax);
-        return string.Concat(kept);
+        var kept = string.Concat(errorType.Where(character => s_headerCharacters.Contains(character)).Take(HeaderTypeLengthMax));
+        return kept.Length > 0 ? kept : ProtocolError.HandlerFailed.ErrorType;
     }
 
     /// <summary>Answers with a JSON body, whose memory is given back.</summary>

@@ -11,6 +11,7 @@ internal sealed partial class HandlerLog(ILoggerFactory loggerFactory, IOptions<
 {
     // Whoever watches handlers is writing them, and wants to read what they log.
     private readonly ApiLogLevel _levelMin = options.Value.Handlers.Watch ? ApiLogLevel.Info : ApiLogLevel.None;
+
     // Headers that prove who somebody is. Handlers see them, as on AppSync, and may well log them all.
     private static readonly string[] s_secretHeaders =
         ["authorization", "x-api-key", "x-amz-security-token", "proxy-authorization", "sec-websocket-protocol"];

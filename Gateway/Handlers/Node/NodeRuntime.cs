@@ -8,8 +8,8 @@ namespace Fanfare.Gateway.Handlers.Node;
 /// <remarks>
 /// <para>
 /// One lane for each core carries the calls of well-behaved code, many at a time. Where a worker gives no answer for a moment, it is the
-/// code of its oldest call that takes so long, and calls of other namespaces behind it move to a lane of their own at once: a call
-/// changes nothing outside its context, so repeating it is safe.
+/// code of its oldest call that takes so long, and calls of other namespaces behind it move to another lane at once: a call changes
+/// nothing outside its context, so repeating it is safe. One lane more is there for when all others are held up.
 /// </para>
 /// <para>
 /// A worker that takes too long is killed, and one that uses up its memory dies. If that left one call without an answer, its code is
@@ -36,7 +36,7 @@ internal sealed class NodeRuntime : IHandlerRuntime, IAsyncDisposable
     private readonly TimeProvider _timeProvider;
     private readonly ILogger _logger;
     private readonly WorkerLane[] _lanes;
-    private readonly WorkerLane _retries;
+    private readonly WorkerLane _overflow;
     private readonly WorkerLane _suspects;
     private readonly ITimer _watch;
     private readonly SemaphoreSlim _finding = new(1);
@@ -53,7 +53,7 @@ internal sealed class NodeRuntime : IHandlerRuntime, IAsyncDisposable
         _logger = logger;
         var count = _options.Workers > 0 ? _options.Workers : Environment.ProcessorCount;
         _lanes = [.. Enumerable.Range(0, count).Select(_ => new WorkerLane(StartWorker, CallsPerWorkerMax, waitingMax: 0, timeProvider))];
-        _retries = new WorkerLane(StartWorker, callsMax: 1, SerialWaitingMax, timeProvider);
+        _overflow = new WorkerLane(StartWorker, CallsPerWorkerMax, waitingMax: 0, timeProvider);
         _suspects = new WorkerLane(StartWorker, callsMax: 1, SerialWaitingMax, timeProvider);
         _watch = timeProvider.CreateTimer(static state => ((NodeRuntime)state!).Watch(), this, s_watchPeriod, s_watchPeriod);
     }
@@ -61,7 +61,7 @@ internal sealed class NodeRuntime : IHandlerRuntime, IAsyncDisposable
     /// <summary>The ids of the processes that run now.</summary>
     public IReadOnlyList<int> ProcessIds => [.. AllLanes.Select(lane => lane.Worker).OfType<NodeWorker>().Select(worker => worker.ProcessId)];
 
-    private IEnumerable<WorkerLane> AllLanes => [.. _lanes, _retries, _suspects];
+    private IEnumerable<WorkerLane> AllLanes => [.. _lanes, _overflow, _suspects];
 
     /// <inheritdoc/>
     public async ValueTask<HandlerModule> LoadAsync(HandlerOwner owner, string code, CancellationToken cancellationToken)
@@ -137,15 +137,22 @@ internal sealed class NodeRuntime : IHandlerRuntime, IAsyncDisposable
         }
     }
 
-    // The less loaded of two that take turns: as even as looking at all of them, at the cost of two.
+    // The less loaded of two that take turns: as even as looking at all of them, at the cost of two. Where it is held up, or its worker
+    // has yet to start, any other.
     private WorkerLane ChooseLane()
     {
         var next = Interlocked.Increment(ref _nextLane);
         var one = _lanes[next % (uint)_lanes.Length];
         var other = _lanes[(next + 1) % (uint)_lanes.Length];
         var lane = one.Load <= other.Load ? one : other;
-        return lane.Worker?.IsStalled(s_stallTime) == true ? _retries : lane;
+        return IsFree(lane) ? lane : FindFreeLane() ?? FindStartingLane() ?? _overflow;
     }
+
+    private static bool IsFree(WorkerLane lane) => lane.EnsureWorker() is { IsReady: true } worker && !worker.IsStalled(s_stallTime);
+
+    private WorkerLane? FindFreeLane() => Array.Find(_lanes, IsFree);
+
+    private WorkerLane? FindStartingLane() => Array.Find(_lanes, lane => lane.Worker is { IsReady: false });
 
     private async Task EnsureInstalledAsync(CancellationToken cancellationToken)
     {
@@ -213,7 +220,7 @@ internal sealed class NodeRuntime : IHandlerRuntime, IAsyncDisposable
 
         foreach (var call in calls)
         {
-            (call.Module == culprit ? _suspects : _retries).Send(call);
+            (call.Module == culprit ? _suspects : ChooseLane()).Send(call);
         }
     }
 
@@ -248,11 +255,11 @@ internal sealed class NodeRuntime : IHandlerRuntime, IAsyncDisposable
             return;
         }
 
-        foreach (var lane in _lanes)
+        foreach (var lane in AllLanes)
         {
             foreach (var call in lane.Worker?.TakeStalled(s_stallTime) ?? [])
             {
-                _retries.Send(call);
+                ChooseLane().Send(call);
             }
         }
 
@@ -261,7 +268,7 @@ internal sealed class NodeRuntime : IHandlerRuntime, IAsyncDisposable
             lane.Worker?.EndIfOverdue(_options.EvaluationTimeout, s_startTimeout);
         }
 
-        _retries.EndIfIdle(s_idleTime);
+        _overflow.EndIfIdle(s_idleTime);
         _suspects.EndIfIdle(s_idleTime);
         Volatile.Write(ref _isWatching, false);
     }

@@ -36,6 +36,20 @@ internal sealed class WorkerLane
     /// <summary>The worker, or <see langword="null"/> while there is none.</summary>
     public NodeWorker? Worker => Volatile.Read(ref _worker);
 
+    /// <summary>The worker, which is started where there is none; <see langword="null"/> where that cannot be.</summary>
+    public NodeWorker? EnsureWorker()
+    {
+        if (Worker is { } worker)
+        {
+            return worker;
+        }
+
+        lock (_lock)
+        {
+            return GetWorker();
+        }
+    }
+
     /// <summary>How many calls are here.</summary>
     public int Load
     {

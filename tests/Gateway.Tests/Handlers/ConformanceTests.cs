@@ -219,7 +219,7 @@ public sealed class ConformanceTests
     public async Task Case_18_A_function_that_answers_a_subscribe_with_anything_but_null_refuses_it()
     {
         await using var function = await FakeLambda.ReturningAsync("true");
-        await using var fixture = await StartDirectAsync(function, "OnSubscribe: {Behavior: DIRECT, Integration: {DataSourceName: worker}}");
+        await using var fixture = await StartDirectAsync(function, $"OnSubscribe: {HandlerFixture.Direct}");
         await using var socket = await fixture.ConnectAsync();
 
         var answer = await HandlerFixture.SubscribeAsync(socket, "s", "/chat/a");
@@ -236,7 +236,7 @@ public sealed class ConformanceTests
     {
         await using var function = await FakeLambda.StartAsync(
             call => call.AnswerAsync(200, """{"errorType":"Error","errorMessage":"secret"}""", ("X-Amz-Function-Error", "Unhandled")));
-        await using var fixture = await StartDirectAsync(function, "OnPublish: {Behavior: DIRECT, Integration: {DataSourceName: worker}}");
+        await using var fixture = await StartDirectAsync(function, $"OnPublish: {HandlerFixture.Direct}");
         await using var socket = await fixture.ConnectAsync();
 
         (await fixture.PostAsync("/chat/a", "1")).AssertError(502, "DependencyFailedException", NotProcessed);
@@ -248,8 +248,8 @@ public sealed class ConformanceTests
     public async Task Case_20_A_function_that_is_only_notified_changes_nothing_even_where_it_throws()
     {
         await using var function = await FakeLambda.StartAsync(call => call.AnswerAsync(500, """{"Message":"no"}"""));
-        const string Integration = "{Behavior: DIRECT, Integration: {DataSourceName: worker, LambdaConfig: {InvokeType: EVENT}}}";
-        await using var fixture = await StartDirectAsync(function, $"OnPublish: {Integration}, OnSubscribe: {Integration}");
+        await using var fixture = await StartDirectAsync(
+            function, $"OnPublish: {HandlerFixture.DirectEvent}, OnSubscribe: {HandlerFixture.DirectEvent}");
         await using var subscriber = await fixture.ConnectAsync();
 
         await subscriber.SubscribeAsync("s", "/chat/a");
@@ -284,20 +284,7 @@ public sealed class ConformanceTests
 
     private static Task<HandlerFixture> StartDirectAsync(FakeLambda function, string configs) => HandlerFixture.StartAsync(
         [new TestNamespace("chat", Configs: configs)],
-        """
-          Function:
-            Type: AWS::Lambda::Function
-            Properties: {FunctionName: worker}
-          Source:
-            Type: AWS::AppSync::DataSource
-            Properties:
-              ApiId: !GetAtt Api.ApiId
-              Name: worker
-              Type: AWS_LAMBDA
-              ServiceRoleArn: arn:aws:iam::000000000000:role/x
-              LambdaConfig: {LambdaFunctionArn: !GetAtt Function.Arn}
-
-        """,
+        HandlerFixture.FunctionSource,
         $"--Fanfare:Lambda:Functions:worker={new Uri(function.Address, "/2015-03-31/functions/worker/invocations")}");
 
     private static async Task AssertAsync(

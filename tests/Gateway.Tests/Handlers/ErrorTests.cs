@@ -26,8 +26,9 @@ public sealed class ErrorTests
         { "util.error('x', 'a b\\r\\nset-cookie: c=1; é/(d)')", "a b\r\nset-cookie: c=1; é/(d)", "abset-cookie:c1d", "x", 403 },
         { "util.error('x', 'A.b_c:D-9')", "A.b_c:D-9", null, "x", 403 },
         { "util.error('x', 'T'.repeat(129))", new string('T', 129), new string('T', 128), "x", 403 },
+        
         { "util.error('x', 'é' + 'T'.repeat(300))", "é" + new string('T', 300), new string('T', 128), "x", 403 },
-        { "util.error('x', 'ошибка')", "ошибка", "", "x", 403 },
+        { "util.error('x', 'ошибка')", "ошибка", "HandlerExecutionError", "x", 403 },
         { "util.error('a\\ud800b', 'T\\udfffU')", "T\ufffdU", "TU", "a\ufffdb", 403 },
         { "try { util.error('first', 'T') } catch (e) {} util.error('second')", "T", null, "first", 403 },
 

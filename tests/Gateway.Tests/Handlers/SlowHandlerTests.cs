@@ -179,14 +179,8 @@ public sealed class SlowHandlerTests
             .All(line => line.EndsWith(" 0", StringComparison.Ordinal));
     }
 
-    private static Task<HandlerFixture> StartAsync(SlowFunction slow, params string[] arguments)
-    {
-        const string Integration = "{Behavior: DIRECT, Integration: {DataSourceName: worker}}";
-        return HandlerFixture.StartAsync(
-            [new TestNamespace("chat", Configs: $"OnPublish: {Integration}, OnSubscribe: {Integration}")],
-            HandlerFixture.FunctionSource,
-            [$"--Fanfare:Lambda:Functions:worker={slow.Address}", .. arguments]);
-    }
+    private static Task<HandlerFixture> StartAsync(SlowFunction slow, params string[] arguments) =>
+        HandlerFixture.StartDirectAsync(slow.Address, HandlerFixture.Direct, arguments);
 
     private static Task<JsonObject> PublishAsync(RawWebSocket socket, string id, string channel) =>
         HandlerFixture.PublishAsync(socket, id, channel, "1");
