@@ -180,7 +180,7 @@ internal sealed class NodeRuntime : IHandlerRuntime, IAsyncDisposable
         return worker;
     }
 
-    private void OnEnded(WorkerLane lane, NodeWorker worker, WorkerEnd end, IReadOnlyList<NodeCall> calls)
+    private void OnEnded(WorkerLane lane, NodeWorker worker, WorkerEnd end, IReadOnlyList<UnansweredCall> calls)
     {
         if (end == WorkerEnd.Stopped)
         {
@@ -194,14 +194,11 @@ internal sealed class NodeRuntime : IHandlerRuntime, IAsyncDisposable
         }
 
         lane.OnEnded(worker, worker.IsReady);
+        var left = calls.Where(call => !call.IsElsewhere).Select(call => call.Call).ToList();
         if (!worker.IsReady)
         {
             // It never came to run anybody's code.
-            foreach (var call in calls)
-            {
-                call.Complete(HandlerReply.Failed(HandlerFailure.Unavailable));
-            }
-
+            left.ForEach(call => call.Complete(HandlerReply.Failed(HandlerFailure.Unavailable)));
             return;
         }
 
@@ -210,18 +207,15 @@ internal sealed class NodeRuntime : IHandlerRuntime, IAsyncDisposable
             return;
         }
 
-        // The calls come in their order.
-        var culprit = calls[0].Module;
-        if (end != WorkerEnd.Stopped && calls.Count(call => call.Module == culprit) == 1)
+        // The calls come in their order, so that it ended in the code of the first.
+        var (first, _) = calls[0];
+        if (end != WorkerEnd.Stopped && calls.Count(call => call.Call.Module == first.Module) == 1)
         {
-            Blame(calls[0], end);
-            calls = [.. calls.Skip(1)];
+            Blame(first, end);
+            left.Remove(first);
         }
 
-        foreach (var call in calls)
-        {
-            (call.Module == culprit ? _suspects : ChooseLane()).Send(call);
-        }
+        left.ForEach(call => (call.Module == first.Module ? _suspects : ChooseLane()).Send(call));
     }
 
     private static string GetTag(WorkerEnd end) => end switch

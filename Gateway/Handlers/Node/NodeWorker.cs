@@ -21,6 +21,11 @@ internal enum WorkerEnd
     Died,
 }
 
+/// <summary>A call that a worker left without an answer.</summary>
+/// <param name="Call">The call.</param>
+/// <param name="IsElsewhere">Whether another worker has it by now.</param>
+internal readonly record struct UnansweredCall(NodeCall Call, bool IsElsewhere);
+
 /// <summary>One Node.js process and the calls under way in it.</summary>
 /// <remarks>
 /// <para>
@@ -63,11 +68,14 @@ internal sealed class NodeWorker
     private readonly object _lock = new();
     private readonly Process _process;
     private readonly Stream _input;
-    private readonly Action<NodeWorker, WorkerEnd, IReadOnlyList<NodeCall>> _ended;
+    private readonly Action<NodeWorker, WorkerEnd, IReadOnlyList<UnansweredCall>> _ended;
     private readonly Action _answered;
     private readonly TimeProvider _timeProvider;
     private readonly int _answerBytesMax;
     private readonly Dictionary<uint, NodeCall> _calls = [];
+
+    // Of the calls, those that were given to another worker. This one comes to them all the same, and may hang or die in one of them.
+    private readonly HashSet<uint> _elsewhere = [];
     private readonly HashSet<NodeModule> _modules = [];
     private readonly StringBuilder _errorOutput = new();
     private readonly TaskCompletionSource _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -87,7 +95,7 @@ internal sealed class NodeWorker
     private (long Progressed, TimeSpan ProcessorTime) _sample;
 
     private NodeWorker(
-        Process process, HandlerOptions options, Action<NodeWorker, WorkerEnd, IReadOnlyList<NodeCall>> ended, Action answered,
+        Process process, HandlerOptions options, Action<NodeWorker, WorkerEnd, IReadOnlyList<UnansweredCall>> ended, Action answered,
         TimeProvider timeProvider)
     {
         _process = process;
@@ -161,7 +169,7 @@ internal sealed class NodeWorker
     /// <param name="timeProvider">The time.</param>
     /// <exception cref="HandlerRuntimeException">The process cannot be started.</exception>
     public static NodeWorker Start(
-        NodeInstallation installation, HandlerOptions options, Action<NodeWorker, WorkerEnd, IReadOnlyList<NodeCall>> ended, Action answered,
+        NodeInstallation installation, HandlerOptions options, Action<NodeWorker, WorkerEnd, IReadOnlyList<UnansweredCall>> ended, Action answered,
         TimeProvider timeProvider)
     {
         var worker = new NodeWorker(installation.StartWorker(options), options, ended, answered, timeProvider);
@@ -243,9 +251,9 @@ internal sealed class NodeWorker
         }
     }
 
-    /// <summary>Gives back the calls that wait behind another module's code, where that has taken long already.</summary>
+    /// <summary>Finds the calls that wait behind another module's code, where that has taken long already, for another worker to take.</summary>
     /// <param name="stallTime">How long.</param>
-    /// <returns>The calls, which this worker answers no more; most often none.</returns>
+    /// <returns>The calls, each once; most often none. Whichever worker answers one first, answers it.</returns>
     public IReadOnlyList<NodeCall> TakeStalled(TimeSpan stallTime)
     {
         lock (_lock)
@@ -256,13 +264,7 @@ internal sealed class NodeWorker
             }
 
             var culprit = _calls[_calls.Keys.Min()].Module;
-            var stalled = _calls.Where(pair => pair.Value.Module != culprit).ToList();
-            foreach (var (id, _) in stalled)
-            {
-                _calls.Remove(id);
-            }
-
-            return [.. stalled.Select(pair => pair.Value)];
+            return [.. _calls.Where(pair => pair.Value.Module != culprit && _elsewhere.Add(pair.Key)).Select(pair => pair.Value)];
         }
     }
 
@@ -544,6 +546,7 @@ internal sealed class NodeWorker
                 return;
             }
 
+            _elsewhere.Remove(id);
             _readBytes = call.EndPosition;
         }
 
@@ -585,13 +588,13 @@ internal sealed class NodeWorker
             _process.WaitForExit();
         }
 
-        NodeCall[] calls;
+        UnansweredCall[] calls;
         WorkerEnd end;
         lock (_lock)
         {
             _isEnding = true;
             end = _end ??= WorkerEnd.Died;
-            calls = [.. _calls.OrderBy(pair => pair.Key).Select(pair => pair.Value)];
+            calls = [.. _calls.OrderBy(pair => pair.Key).Select(pair => new UnansweredCall(pair.Value, _elsewhere.Contains(pair.Key)))];
             _calls.Clear();
             Monitor.Pulse(_lock);
         }

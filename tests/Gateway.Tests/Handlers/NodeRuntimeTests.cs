@@ -107,6 +107,33 @@ public sealed class NodeRuntimeTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Nobody_is_blamed_for_code_that_hangs_where_it_came_too_late()
+    {
+        var runtime = Create(options => options.Workers = 1);
+        var slow = await LoadAsync(
+            runtime, "export const onPublish = (ctx) => { /^(a+)+$/.test('a'.repeat(23) + '!'); return ctx.events }");
+        var bad = await LoadAsync(runtime, Endless);
+        var good = await LoadAsync(runtime, PassThrough);
+        await InvokeAsync(runtime, good);
+
+        // The second moves to another worker while it waits behind the first, whose worker comes to it all the same.
+        var first = InvokeAsync(runtime, slow);
+        var culprit = FailAsync(runtime, bad);
+        Assert.Equal("""[{"id":"a","same":true}]""", await first);
+
+        while (!culprit.IsCompleted)
+        {
+            Assert.Equal("""[{"id":"a","same":true}]""", await InvokeAsync(runtime, good));
+        }
+
+        Assert.Equal(HandlerFailure.TimedOut, await culprit);
+        for (var i = 0; i < 100; i++)
+        {
+            Assert.Equal("""[{"id":"a","same":true}]""", await InvokeAsync(runtime, good));
+        }
+    }
+
+    [Fact]
     public async Task Code_that_keeps_killing_workers_is_not_run_for_a_while_and_then_again()
     {
         var clock = new ManualTimeProvider();
