@@ -251,10 +251,7 @@ internal sealed class NodeRuntime : IHandlerRuntime, IAsyncDisposable
 
         foreach (var lane in AllLanes)
         {
-            foreach (var call in lane.Worker?.TakeStalled(s_stallTime) ?? [])
-            {
-                ChooseLane().Send(call);
-            }
+            MoveStalled(lane);
         }
 
         foreach (var lane in AllLanes)
@@ -265,6 +262,19 @@ internal sealed class NodeRuntime : IHandlerRuntime, IAsyncDisposable
         _overflow.EndIfIdle(s_idleTime);
         _suspects.EndIfIdle(s_idleTime);
         Volatile.Write(ref _isWatching, false);
+    }
+
+    // Only to where they will not wait again, or they would be sent on and on.
+    private void MoveStalled(WorkerLane lane)
+    {
+        if (lane.Worker?.IsStalled(s_stallTime) == true
+            && (FindFreeLane() ?? (_overflow.Worker?.IsStalled(s_stallTime) == true ? null : _overflow)) is { } target)
+        {
+            foreach (var call in lane.Worker?.TakeStalled(s_stallTime) ?? [])
+            {
+                target.Send(call);
+            }
+        }
     }
 
     private NodeModule Read(HandlerOwner owner, ReadOnlyMemory<byte> json)
