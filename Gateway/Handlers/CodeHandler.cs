@@ -33,9 +33,8 @@ internal sealed class CodeHandler : IEventHandler
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
         try
         {
-            return _form == HandlerForm.Function
-                ? await CallAsync(request, HandlerPhase.Function, default, either.Token)
-                : await CallAroundSourceAsync(request, either.Token);
+            var phase = _form == HandlerForm.Function ? HandlerPhase.Function : HandlerPhase.Request;
+            return await CallAsync(request, phase, default, either.Token);
         }
         catch (OperationCanceledException) when (timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
@@ -60,31 +59,18 @@ internal sealed class CodeHandler : IEventHandler
 
         var output = HandlerOutput.Parse(reply.Output);
         _services.Log.Write(request, output.Log);
-        return output.Failure.IsEmpty ? Complete(request, output) : Refuse(request, output.Failure);
-    }
-
-    private async ValueTask<HandlerOutcome> CallAroundSourceAsync(HandlerRequest request, CancellationToken cancellationToken)
-    {
-        using var context = HandlerContext.WriteForRuntime(request, _services.Log.GetLevel(request.Api.Model));
-        using var reply = await _services.Runtime.InvokeAsync(
-            _module, new HandlerCall(request.Kind, HandlerPhase.Request, context.Memory), cancellationToken);
-        if (Refuse(request, reply) is { } refusal)
-        {
-            return refusal;
-        }
-
-        var output = HandlerOutput.Parse(reply.Output);
-        _services.Log.Write(request, output.Log);
         if (!output.Failure.IsEmpty)
         {
             return Refuse(request, output.Failure);
         }
 
-        if (output.IsEarly)
-        {
-            return Complete(request, output);
-        }
+        return phase == HandlerPhase.Request && !output.IsEarly
+            ? await AskAsync(request, output, cancellationToken)
+            : Complete(request, output);
+    }
 
+    private async ValueTask<HandlerOutcome> AskAsync(HandlerRequest request, HandlerOutput output, CancellationToken cancellationToken)
+    {
         using var asked = JsonDocument.Parse(output.Request.IsEmpty ? "null"u8.ToArray() : output.Request, s_documentOptions);
         var answer = await (_source ?? s_none).CallAsync(
             new DataSourceCall(asked.RootElement, _services.Options.Timeout), cancellationToken);
