@@ -13,7 +13,9 @@ using Fanfare.Gateway.Handlers.DataSources;
 using Fanfare.Gateway.Lambda;
 using Fanfare.Gateway.Observability;
 using Fanfare.Gateway.Publishing;
+using Fanfare.Gateway.Transport;
 using Fanfare.ServiceDefaults;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 
@@ -139,7 +141,13 @@ internal static class GatewayApplication
         services.AddSingleton<EventPublisher>();
         services.AddSingleton<PublishEndpoint>();
         services.AddSingleton<ConnectionServices>();
+        services.AddSingleton<Admission>();
         services.AddSingleton<RealtimeEndpoint>();
+        if (EventLoop.IsSupported)
+        {
+            services.AddSingleton<IConnectionListenerFactory, RealtimeListenerFactory>();
+        }
+
         services.AddHostedService<DrainService>();
     }
 

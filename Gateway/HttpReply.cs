@@ -8,6 +8,9 @@ namespace Fanfare.Gateway;
 /// <summary>Writes HTTP answers in the protocol's shape: the headers of every answer, and errors.</summary>
 internal static class HttpReply
 {
+    /// <summary>What pages of other origins may read besides the usual headers.</summary>
+    public const string ExposedHeaders = "x-amzn-RequestId, x-amzn-errortype";
+
     private const int HeaderTypeLengthMax = 128;
 
     private static readonly SearchValues<char> s_headerCharacters =
@@ -21,7 +24,7 @@ internal static class HttpReply
         // AppSync meters handlers in tokens of 1,500 KB-seconds; nothing is charged for here, so it is always the first.
         headers["x-amzn-appsync-TokensConsumed"] = "1";
         headers.AccessControlAllowOrigin = "*";
-        headers.AccessControlExposeHeaders = "x-amzn-RequestId, x-amzn-errortype";
+        headers.AccessControlExposeHeaders = ExposedHeaders;
     }
 
     /// <summary>Answers with an error.</summary>

@@ -1,6 +1,7 @@
 using System.Net;
 using Fanfare.Gateway.Apis;
 using Fanfare.Gateway.Authorization.Jwt;
+using Fanfare.Gateway.Protocol;
 
 namespace Fanfare.Gateway.Authorization;
 
@@ -18,10 +19,46 @@ internal enum AuthOperation
 }
 
 /// <summary>Where a request comes from: what stays the same for all messages of a WebSocket.</summary>
-/// <param name="RequestId">The id that the client was told and that logs carry.</param>
-/// <param name="Address">The client's address, or <see langword="null"/> where the transport has none.</param>
-/// <param name="Headers">The HTTP headers of the publish or of the upgrade; valid while that request lasts.</param>
-internal sealed record RequestOrigin(string RequestId, IPAddress? Address, IHeaderDictionary Headers);
+internal sealed class RequestOrigin
+{
+    private readonly byte[]? _upgrade;
+    private IHeaderDictionary? _headers;
+
+    /// <param name="requestId">The id that the client was told and that logs carry.</param>
+    /// <param name="address">The client's address, or <see langword="null"/> where the transport has none.</param>
+    /// <param name="headers">The HTTP headers of the publish or of the upgrade; valid while that request lasts.</param>
+    public RequestOrigin(string requestId, IPAddress? address, IHeaderDictionary headers)
+        : this(requestId, address) => _headers = headers;
+
+    /// <param name="requestId">The id that the client was told and that logs carry.</param>
+    /// <param name="address">The client's address.</param>
+    /// <param name="upgrade">The <see cref="UpgradeRequest"/> that a WebSocket began with.</param>
+    public RequestOrigin(string requestId, IPAddress? address, byte[] upgrade)
+        : this(requestId, address) => _upgrade = upgrade;
+
+    private RequestOrigin(string requestId, IPAddress? address) => (RequestId, Address) = (requestId, address);
+
+    /// <summary>The id that the client was told and that logs carry.</summary>
+    public string RequestId { get; }
+
+    /// <summary>The client's address, or <see langword="null"/> where the transport has none.</summary>
+    public IPAddress? Address { get; }
+
+    /// <summary>The HTTP headers of the publish or of the upgrade; valid while that request lasts.</summary>
+    /// <remarks>Of most connections nobody asks for them, and a dictionary is several times as large as the request's bytes.</remarks>
+    public IHeaderDictionary Headers => _headers ??= ReadHeaders(_upgrade!);
+
+    private static HeaderDictionary ReadHeaders(byte[] upgrade)
+    {
+        var headers = new HeaderDictionary();
+        foreach (var (name, value) in UpgradeRequest.EnumerateHeaders(upgrade))
+        {
+            headers.Append(name, value);
+        }
+
+        return headers;
+    }
+}
 
 /// <summary>The bytes that a Signature Version 4 signature covers besides headers (AppSync Events, "Signing").</summary>
 internal readonly struct SignedContent

@@ -20,13 +20,16 @@ internal readonly record struct ConnectRequest(bool IsProtocolOffered, Credentia
     private const int EncodedLengthMax = 32 * 1024;
 
     /// <summary>Reads the request.</summary>
+    /// <param name="subprotocols">The values of <c>Sec-WebSocket-Protocol</c>.</param>
+    /// <param name="origin">The request's headers.</param>
+    /// <param name="fromQuery">The query's <c>header</c>; <see langword="null"/> or empty where there is none.</param>
     /// <remarks>
     /// Credentials come, in this order of precedence, from a second subprotocol <c>header-{base64url JSON}</c> (browsers and most
     /// clients), from real HTTP headers (AWS's Android and Swift libraries), or from the query's <c>header</c> (the GraphQL scheme).
     /// </remarks>
-    public static ConnectRequest Read(HttpRequest request)
+    public static ConnectRequest Read(StringValues subprotocols, RequestOrigin origin, string? fromQuery)
     {
-        var (isOffered, encoded) = ReadSubprotocols(request.Headers.SecWebSocketProtocol);
+        var (isOffered, encoded) = ReadSubprotocols(subprotocols);
         if (!isOffered)
         {
             return new ConnectRequest(false, default, ProtocolError.NoProtocol);
@@ -34,13 +37,13 @@ internal readonly record struct ConnectRequest(bool IsProtocolOffered, Credentia
 
         if (encoded is null)
         {
-            var fromHeaders = Credentials.FromHeaders(request.Headers);
+            var fromHeaders = Credentials.FromHeaders(origin.Headers);
             if (fromHeaders.ApiKey.Length > 0 || fromHeaders.Authorization.Length > 0)
             {
                 return new ConnectRequest(true, fromHeaders, null);
             }
 
-            encoded = request.Query["header"] is [{ Length: > 0 } fromQuery, ..] ? fromQuery : null;
+            encoded = string.IsNullOrEmpty(fromQuery) ? null : fromQuery;
         }
 
         if (encoded is null)

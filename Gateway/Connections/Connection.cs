@@ -1,16 +1,17 @@
-using System.IO.Pipelines;
+using System.Buffers;
 using Fanfare.Gateway.Apis;
 using Fanfare.Gateway.Authorization;
 using Fanfare.Gateway.FanOut;
 using Fanfare.Gateway.Protocol;
 using Fanfare.Gateway.Publishing;
+using Fanfare.Gateway.Transport;
 
 namespace Fanfare.Gateway.Connections;
 
 /// <summary>One WebSocket from its upgrade to its end: receives messages in order, decides, and hands replies to its output.</summary>
 /// <remarks>
-/// One receive loop looks at one message after the other. A publish or a subscribe that has to wait for something goes on beside it
-/// (Connection.Requests.cs). What is sent, by the loop and by others, goes through <see cref="ConnectionOutput"/>.
+/// One caller at a time gives it what was received, and it looks at one message after the other. A publish or a subscribe that has to wait for something goes on beside it
+/// (Connection.Requests.cs). What is sent, by whomever, goes through <see cref="ConnectionOutput"/>.
 /// </remarks>
 internal sealed partial class Connection
 {
@@ -21,19 +22,20 @@ internal sealed partial class Connection
     // resets it, and the reset can destroy the close frame on its way.
     private static readonly TimeSpan s_discardTime = TimeSpan.FromSeconds(1);
 
-    // Nothing is allocated for the receive side of an idle connection: the pipe waits with a read of zero bytes.
-    private static readonly StreamPipeReaderOptions s_pipeOptions = new(useZeroByteReads: true);
+    private const int ReceiveLength = 4096;
 
     private readonly ConnectionServices _services;
     private readonly ServedApi _api;
     private readonly RequestOrigin _origin;
-    private readonly Stream _stream;
     private readonly ConnectionOutput _output;
     private readonly MessageReader _messages;
     private readonly CancellationToken _aborted;
     private readonly ProtocolError? _rejection;
     private readonly RateLimit? _publishRate;
     private readonly Lock _subscriptionsLock = new();
+
+    private ITimer? _rejectionTimer;
+    private long _began;
 
     // Under the lock, since subscribes end beside the receive loop; and how many more there will be if all of them succeed.
     private List<Subscription>? _subscriptions;
@@ -42,58 +44,134 @@ internal sealed partial class Connection
     /// <param name="services">What all connections share.</param>
     /// <param name="api">The API that the connect reached.</param>
     /// <param name="origin">Where the upgrade came from; its id is the connection's in logs.</param>
-    /// <param name="stream">The upgraded connection.</param>
-    /// <param name="abort">Breaks the transport off.</param>
+    /// <param name="shard">The shard that serves it.</param>
+    /// <param name="transport">What carries its bytes.</param>
     /// <param name="rejection">Why the connect is refused, or <see langword="null"/>.</param>
     /// <param name="aborted">Cancelled when the transport is gone.</param>
     public Connection(
-        ConnectionServices services, ServedApi api, RequestOrigin origin, Stream stream, Action abort, ProtocolError? rejection, CancellationToken aborted)
+        ConnectionServices services, ServedApi api, RequestOrigin origin, Shard shard, ConnectionTransport transport, ProtocolError? rejection,
+        CancellationToken aborted)
     {
         _services = services;
         _api = api;
         _origin = origin;
-        _stream = stream;
         _rejection = rejection;
         _aborted = aborted;
-        _output = new ConnectionOutput(services.FanOut.AssignShard(), stream, abort, api);
+        _output = new ConnectionOutput(shard, transport, api);
         _messages = new MessageReader(services.Limits.MessageBytesMax);
         _publishRate = RateLimit.Create(services.Limits.PublishesPerSecondPerConnection, services.TimeProvider);
     }
 
-    /// <summary>Serves the connection to its end; then nothing of it is left in the gateway.</summary>
-    public async Task RunAsync()
+    /// <summary>The connection's sending half.</summary>
+    public ConnectionOutput Output => _output;
+
+    /// <summary>Whether nothing more that is received matters: the client closed, broke the protocol, or something failed.</summary>
+    public bool IsReceiveOver { get; private set; }
+
+    /// <summary>Whether the client broke the protocol, and may still be sending.</summary>
+    public bool IsViolated { get; private set; }
+
+    /// <summary>Begins to serve the connection.</summary>
+    /// <param name="answer">What goes before the first frame: the upgrade's answer, where the web server has not sent it.</param>
+    public void Open(PooledFrame answer = default)
     {
-        var began = _services.TimeProvider.GetTimestamp();
+        _began = _services.TimeProvider.GetTimestamp();
         _api.Metrics.ConnectionOpened();
         _output.Shard.Post(ShardCommand.Open(_output));
-        var rejectionTimer = StartRejectionTimer();
-        var reader = PipeReader.Create(_stream, s_pipeOptions);
-        try
+        if (answer.Length > 0)
         {
-            await ReceiveAsync(reader);
+            _output.Send(answer);
         }
-        catch (Exception e) when (e is IOException or OperationCanceledException or ObjectDisposedException)
+
+        if (_rejection is not null)
+        {
+            _rejectionTimer = _services.TimeProvider.CreateTimer(
+                static state => ((Connection)state!).Reject(), this, _services.Limits.RejectionDelay, Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    /// <summary>Takes what was received, as far as it can at once.</summary>
+    /// <param name="bytes">What was received; sliced to what is left. Not kept.</param>
+    /// <param name="waiting">What must end before the rest is given; awaited exactly once, also for how it failed.</param>
+    /// <returns><see langword="false"/> where a message has to wait; true where all is taken, or <see cref="IsReceiveOver"/>.</returns>
+    public bool TryReceive(ref ReadOnlySpan<byte> bytes, out ValueTask waiting)
+    {
+        waiting = default;
+        var length = bytes.Length;
+        while (!IsReceiveOver && _messages.TryRead(ref bytes) is var kind && kind != MessageKind.None)
+        {
+            if (kind is MessageKind.Close or MessageKind.Violation)
+            {
+                EndReceive(kind);
+                break;
+            }
+
+            waiting = HandleAsync(kind);
+            if (!waiting.IsCompletedSuccessfully)
+            {
+                _api.Metrics.Received(length - bytes.Length);
+                return false;
+            }
+        }
+
+        _api.Metrics.Received(length - bytes.Length);
+        _messages.ReleaseIdle();
+        return true;
+    }
+
+    /// <summary>The transport is gone.</summary>
+    public void Lose()
+    {
+        IsReceiveOver = true;
+        _output.Abandon(CloseReason.ClientGone);
+    }
+
+    /// <summary>Receiving failed: by the transport's end, or by our fault.</summary>
+    public void Fail(Exception exception)
+    {
+        IsReceiveOver = true;
+        if (exception is IOException or OperationCanceledException or ObjectDisposedException)
         {
             _output.Abandon(CloseReason.ClientGone);
         }
-        catch (Exception e)
+        else
         {
-            _services.Log.ConnectionFailed(e, _origin.RequestId);
+            _services.Log.ConnectionFailed(exception, _origin.RequestId);
             _output.CloseFinally(CloseReason.InternalError, CloseCode.InternalError);
         }
+    }
 
-        // Bounded: a close that doesn't complete is broken off by the shard.
-        await _output.Completed;
-        await CleanUpAsync(reader, rejectionTimer);
+    /// <summary>Lets go of all that the connection holds; when it returns, nothing of it is left in the gateway.</summary>
+    /// <remarks>Called once, when nothing is received or written any more.</remarks>
+    public async Task EndAsync()
+    {
+        await CleanUpAsync();
         _api.Metrics.ConnectionClosed();
-        _services.Metrics.ConnectionDuration.Record(_services.TimeProvider.GetElapsedTime(began).TotalSeconds, _api.Metrics.Tags);
+        _services.Metrics.ConnectionDuration.Record(_services.TimeProvider.GetElapsedTime(_began).TotalSeconds, _api.Metrics.Tags);
         _services.Metrics.Disconnects.Add(1, new("api", _api.Model.Id), new("reason", _output.Reason.GetTag()));
     }
 
-    private async Task CleanUpAsync(PipeReader reader, ITimer? rejectionTimer)
+    /// <summary>Serves a connection that comes as a stream, to its end.</summary>
+    public async Task RunAsync(StreamTransport transport)
     {
-        rejectionTimer?.Dispose();
-        await reader.CompleteAsync();
+        Open();
+        try
+        {
+            await ReceiveAsync(transport.Stream);
+        }
+        catch (Exception e)
+        {
+            Fail(e);
+        }
+
+        // Bounded: a close that doesn't complete is broken off by the shard.
+        await transport.Completed;
+        await EndAsync();
+    }
+
+    private async Task CleanUpAsync()
+    {
+        _rejectionTimer?.Dispose();
         _messages.Release();
         // A subscribe that is under way may still add to them.
         await RequestsEndedAsync();
@@ -119,58 +197,68 @@ internal sealed partial class Connection
         await Task.WhenAll(releases);
     }
 
-    private ITimer? StartRejectionTimer() => _rejection is null
-        ? null
-        : _services.TimeProvider.CreateTimer(
-            static state => ((Connection)state!).Reject(), this, _services.Limits.RejectionDelay, Timeout.InfiniteTimeSpan);
-
     private void Reject() => _output.Close(CloseReason.Rejected, ServerMessages.ConnectionError(_rejection!));
 
-    private async Task ReceiveAsync(PipeReader reader)
+    private async Task ReceiveAsync(Stream stream)
     {
         while (true)
         {
-            var result = await reader.ReadAsync(_aborted);
-            var buffer = result.Buffer;
-            var length = buffer.Length;
-            while (_messages.TryRead(ref buffer) is var kind && kind != MessageKind.None)
+            // An idle connection holds no buffer.
+            _ = await stream.ReadAsync(Memory<byte>.Empty, _aborted);
+            var buffer = ArrayPool<byte>.Shared.Rent(ReceiveLength);
+            try
             {
-                if (kind is MessageKind.Close or MessageKind.Violation)
+                var length = await stream.ReadAsync(buffer, _aborted);
+                if (length == 0)
                 {
-                    _api.Metrics.Received(length - buffer.Length);
-                    reader.AdvanceTo(buffer.End);
-                    await EndAsync(kind, reader);
+                    Lose();
                     return;
                 }
 
-                await HandleAsync(kind);
-            }
+                for (var position = 0; !TryReceive(buffer, ref position, length, out var waiting);)
+                {
+                    await waiting;
+                }
 
-            _api.Metrics.Received(length - buffer.Length);
-            reader.AdvanceTo(buffer.Start, buffer.End);
-            if (result.IsCompleted)
+                if (IsViolated)
+                {
+                    await DiscardAsync(stream, buffer);
+                }
+
+                if (IsReceiveOver)
+                {
+                    return;
+                }
+            }
+            finally
             {
-                _output.Abandon(CloseReason.ClientGone);
-                return;
+                ArrayPool<byte>.Shared.Return(buffer);
             }
         }
     }
 
-    private async Task EndAsync(MessageKind kind, PipeReader reader)
+    private bool TryReceive(byte[] buffer, ref int position, int length, out ValueTask waiting)
     {
-        if (kind == MessageKind.Close)
-        {
-            _output.CloseFinally(CloseReason.ClientClosed, _messages.CloseCode);
-            return;
-        }
+        ReadOnlySpan<byte> rest = buffer.AsSpan(position, length - position);
+        var isDone = TryReceive(ref rest, out waiting);
+        position = length - rest.Length;
+        return isDone;
+    }
 
-        _output.CloseFinally(CloseReason.ProtocolViolation, _messages.CloseCode);
+    private void EndReceive(MessageKind kind)
+    {
+        IsReceiveOver = true;
+        IsViolated = kind == MessageKind.Violation;
+        _output.CloseFinally(IsViolated ? CloseReason.ProtocolViolation : CloseReason.ClientClosed, _messages.CloseCode);
+    }
+
+    private async Task DiscardAsync(Stream stream, byte[] buffer)
+    {
         using var timeout = new CancellationTokenSource(s_discardTime, _services.TimeProvider);
         try
         {
-            while (await reader.ReadAsync(timeout.Token) is { IsCompleted: false } result)
+            while (await stream.ReadAsync(buffer, timeout.Token) > 0)
             {
-                reader.AdvanceTo(result.Buffer.End);
             }
         }
         catch (OperationCanceledException)

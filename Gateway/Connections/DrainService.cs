@@ -24,7 +24,7 @@ internal sealed class DrainService(
         }
         catch (OperationCanceledException)
         {
-            // The server's own stop breaks off what is left.
+            fanOut.Abandon();
         }
     }
 

@@ -1,8 +1,8 @@
-using System.Security.Cryptography;
 using System.Text;
 using Fanfare.Gateway.Apis;
 using Fanfare.Gateway.Authorization;
 using Fanfare.Gateway.Protocol;
+using Fanfare.Gateway.Transport;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 
@@ -11,9 +11,10 @@ namespace Fanfare.Gateway.Connections;
 /// <summary><c>/event/realtime</c>: turns an upgrade request into a <see cref="Connection"/>.</summary>
 /// <remarks>
 /// Serves HTTP/1.1 upgrades (RFC 6455, section 4.2) and HTTP/2 extended CONNECT (RFC 8441), which browsers use where the page
-/// already has an HTTP/2 connection to the gateway. No extension is negotiated.
+/// already has an HTTP/2 connection to the gateway. No extension is negotiated. Where there are event loops, plain upgrades do not
+/// come here (<see cref="RealtimeSocket"/>); TLS, HTTP/2 and all that is refused do.
 /// </remarks>
-internal sealed class RealtimeEndpoint(ApiDirectory apis, ConnectionServices services)
+internal sealed class RealtimeEndpoint(ApiDirectory apis, ConnectionServices services, Admission admission)
 {
     private const string WebSocketVersion = "13";
 
@@ -64,11 +65,9 @@ internal sealed class RealtimeEndpoint(ApiDirectory apis, ConnectionServices ser
             return;
         }
 
-        var request = ConnectRequest.Read(context.Request);
         var origin = new RequestOrigin(requestId.ToString(), context.Connection.RemoteIpAddress, context.Request.Headers);
-        var rejection = request.Error ?? await AuthorizeAsync(api, request, origin, context.RequestAborted);
-        services.Log.Operation(api, origin.RequestId, "EVENT_CONNECT", rejection);
-        services.Metrics.Connects.Add(1, new("api", api.Model.Id), new("outcome", rejection is null ? "success" : "client_error"));
+        var request = ConnectRequest.Read(context.Request.Headers.SecWebSocketProtocol, origin, context.Request.Query["header"]);
+        var rejection = await admission.AdmitAsync(api, request, origin, context.RequestAborted);
 
         LiftRequestLimits(context.Features);
         if (request.IsProtocolOffered)
@@ -83,8 +82,10 @@ internal sealed class RealtimeEndpoint(ApiDirectory apis, ConnectionServices ser
             await using var stream = await AcceptAsync(context, connect, key);
             services.Metrics.HandshakeDuration.Record(
                 services.TimeProvider.GetElapsedTime(began).TotalSeconds, api.Metrics.Tags);
-            var connection = new Connection(services, api, origin, stream, context.Abort, rejection, context.RequestAborted);
-            await connection.RunAsync();
+            var transport = new StreamTransport(stream, context.Abort);
+            var connection = new Connection(
+                services, api, origin, services.FanOut.AssignShard(), transport, rejection, context.RequestAborted);
+            await connection.RunAsync(transport);
         }
         finally
         {
@@ -128,40 +129,7 @@ internal sealed class RealtimeEndpoint(ApiDirectory apis, ConnectionServices ser
         }
 
         context.Response.Headers.Upgrade = "websocket";
-        context.Response.Headers.SecWebSocketAccept = ComputeAccept(key);
+        context.Response.Headers.SecWebSocketAccept = Admission.ComputeAccept(Encoding.ASCII.GetBytes(key));
         return await context.Features.GetRequiredFeature<IHttpUpgradeFeature>().UpgradeAsync();
-    }
-
-    // RFC 6455, section 4.2.2, item 5.4: the protocol fixes SHA-1; nothing secret depends on it.
-#pragma warning disable CA5350
-    private static string ComputeAccept(string key) =>
-        Convert.ToBase64String(SHA1.HashData(Encoding.ASCII.GetBytes(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")));
-#pragma warning restore CA5350
-
-    private async ValueTask<ProtocolError?> AuthorizeAsync(
-        ServedApi api, ConnectRequest request, RequestOrigin origin, CancellationToken cancellationToken)
-    {
-        if (api.ConnectRate is { } rate && !rate.TryTake())
-        {
-            return ProtocolError.ConnectLimitExceeded;
-        }
-
-        var max = services.Limits.ConnectionsMax;
-        if (max > 0 && services.FanOut.ConnectionCount >= max)
-        {
-            return ProtocolError.ConnectLimitExceeded;
-        }
-
-        var decision = await services.Authorizer.AuthorizeAsync(
-            new AuthRequest
-            {
-                Api = api,
-                Operation = AuthOperation.Connect,
-                Credentials = request.Credentials,
-                Content = SignedContent.Connect,
-                Origin = origin,
-            },
-            cancellationToken);
-        return decision.Error;
     }
 }

@@ -1,5 +1,6 @@
 using Fanfare.Gateway.Apis;
 using Fanfare.Gateway.Protocol;
+using Fanfare.Gateway.Transport;
 
 namespace Fanfare.Gateway.FanOut;
 
@@ -23,9 +24,6 @@ internal enum OutputState
 /// </remarks>
 internal sealed class ConnectionOutput
 {
-    private readonly TaskCompletionSource _completed = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly Action _abort;
-
     // Of requests: how many are under way, in the bits below these marks. The close frame follows the last answer; no further request
     // is carried out.
     private const int ClosesBehindAnswers = 1 << 30;
@@ -36,22 +34,17 @@ internal sealed class ConnectionOutput
     private CloseReason _lateCloseReason;
 
     /// <param name="shard">The shard that serves the connection.</param>
-    /// <param name="stream">Where frames are written; one write at a time.</param>
-    /// <param name="abort">Breaks the transport off, so that pending reads and writes end. Safe to call at any time.</param>
+    /// <param name="transport">Where frames are written.</param>
     /// <param name="api">The API, whose counters count what is sent.</param>
-    public ConnectionOutput(Shard shard, Stream stream, Action abort, ServedApi api)
+    public ConnectionOutput(Shard shard, ConnectionTransport transport, ServedApi api)
     {
         Shard = shard;
-        Stream = stream;
+        Transport = transport;
         Api = api;
-        _abort = abort;
     }
 
     /// <summary>The shard that serves the connection.</summary>
     public Shard Shard { get; }
-
-    /// <summary>Ends when nothing will be written any more and the transport may be closed.</summary>
-    public Task Completed => _completed.Task;
 
     /// <summary>Why the connection ended.</summary>
     public CloseReason Reason { get; internal set; }
@@ -59,7 +52,7 @@ internal sealed class ConnectionOutput
     /// <summary>Whether the connection is past the point where requests are carried out. May be read by anyone.</summary>
     public bool IsClosing => State != OutputState.Open;
 
-    internal Stream Stream { get; }
+    internal ConnectionTransport Transport { get; }
 
     internal ServedApi Api { get; }
 
@@ -79,6 +72,12 @@ internal sealed class ConnectionOutput
     /// <summary>Whether the output is in the shard's list of those to flush.</summary>
     internal bool IsTouched { get; set; }
 
+    /// <summary>How many subscriptions the connection has.</summary>
+    internal int SubscriptionCount { get; set; }
+
+    /// <summary>The connection's only subscription while it is one that may wait for the end of a round.</summary>
+    internal Subscription? Lone { get; set; }
+
     /// <summary>Where the output stands in the shard's list, or −1.</summary>
     internal int Position { get; set; } = -1;
 
@@ -91,7 +90,7 @@ internal sealed class ConnectionOutput
     /// <summary>When the connection's lifetime is over; a timestamp.</summary>
     internal long LifetimeEnd { get; set; }
 
-    /// <summary>When the write under way began; a timestamp.</summary>
+    /// <summary>When the write under way began or last made progress; a timestamp.</summary>
     internal long WriteStarted { get; set; }
 
     /// <summary>When a closing connection is broken off; a timestamp.</summary>
@@ -183,7 +182,8 @@ internal sealed class ConnectionOutput
     }
 
     /// <summary>Breaks the transport off.</summary>
-    internal void AbortTransport() => _abort();
+    internal void AbortTransport() => Transport.Abort();
 
-    internal void Complete() => _completed.TrySetResult();
+    /// <summary>Says that nothing will be written any more and the transport may be closed. Called once.</summary>
+    internal void Complete() => Transport.WritingEnded();
 }

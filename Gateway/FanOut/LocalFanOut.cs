@@ -172,6 +172,15 @@ internal sealed class LocalFanOut : IDeliverySink, IDisposable
         }
     }
 
+    /// <summary>Breaks off the connections that a drain has left.</summary>
+    public void Abandon()
+    {
+        foreach (var shard in _shards)
+        {
+            shard.Post(ShardCommand.AbandonAll);
+        }
+    }
+
     /// <summary>Returns when no connection is left.</summary>
     public async Task WaitUntilEmptyAsync(CancellationToken cancellationToken)
     {
@@ -198,6 +207,10 @@ internal sealed class LocalFanOut : IDeliverySink, IDisposable
     {
         _tick.Dispose();
         _drainStep?.Dispose();
+        foreach (var shard in _shards)
+        {
+            shard.Dispose();
+        }
     }
 
     /// <summary>Called by a shard after each round: lets publishers go on that were held back.</summary>

@@ -5,8 +5,7 @@ namespace Fanfare.Gateway.FanOut;
 
 /// <summary>Frames on their way to one connection: those being written, and those that wait. Owned by the connection's shard.</summary>
 /// <remarks>
-/// Both parts hold whole frames only, so the waiting part can be dropped without harm to the stream. An idle connection holds no
-/// memory here.
+/// What waits are whole frames only, so it can be dropped without harm to the stream. An idle connection holds no memory here.
 /// </remarks>
 internal struct OutboundBuffer
 {
@@ -16,6 +15,7 @@ internal struct OutboundBuffer
     private int _pendingLength;
     private byte[]? _writing;
     private int _writingLength;
+    private int _written;
 
     /// <summary>Bytes that wait.</summary>
     public readonly int PendingLength => _pendingLength;
@@ -25,6 +25,9 @@ internal struct OutboundBuffer
 
     /// <summary>Whether a write is under way.</summary>
     public readonly bool IsWriting => _writing is not null;
+
+    /// <summary>What is left to write of the write under way.</summary>
+    public readonly ReadOnlySpan<byte> Unwritten => _writing.AsSpan(_written, _writingLength - _written);
 
     /// <summary>Appends whole frames.</summary>
     public void Append(ReadOnlySpan<byte> frames)
@@ -50,10 +53,23 @@ internal struct OutboundBuffer
     {
         _writing = _pending;
         _writingLength = _pendingLength;
+        _written = 0;
         _pending = null;
         _pendingLength = 0;
         return _writing.AsMemory(0, _writingLength);
     }
+
+    /// <summary>Begins a write with a copy of bytes that go before all else; they may begin inside a frame. Not while a write is under way.</summary>
+    public void BeginWrite(ReadOnlySpan<byte> bytes)
+    {
+        _writing = ArrayPool<byte>.Shared.Rent(bytes.Length);
+        bytes.CopyTo(_writing);
+        _writingLength = bytes.Length;
+        _written = 0;
+    }
+
+    /// <summary>Counts bytes of the write under way as written.</summary>
+    public void Advance(int length) => _written += length;
 
     /// <summary>Ends the write under way and returns how many bytes it had.</summary>
     public int EndWrite()

@@ -44,6 +44,12 @@ internal sealed partial class Shard
     {
         if (output.State == OutputState.Open)
         {
+            CatchUp(output);
+        }
+
+        // Catching up may have found the connection too slow.
+        if (output.State == OutputState.Open)
+        {
             if (lastMessage.Length > 0)
             {
                 output.Buffer.Append(lastMessage.Span);
@@ -112,8 +118,17 @@ internal sealed partial class Shard
         }
     }
 
+    private void AbandonAll()
+    {
+        for (var i = _outputCount - 1; i >= 0; i--)
+        {
+            Abandon(_outputs[i], CloseReason.Draining);
+        }
+    }
+
     private void Tick()
     {
+        Loop?.Tick();
         var now = _timeProvider.GetTimestamp();
         // Backwards, since ending a connection moves the last one into its place.
         for (var i = _outputCount - 1; i >= 0; i--)

@@ -15,10 +15,14 @@ internal sealed partial class Shard
 
     private void Append(ConnectionOutput output, PooledFrame frames)
     {
-        if (output.State == OutputState.Open && HasRoom(output, frames.Length))
+        if (output.State == OutputState.Open)
         {
-            output.Buffer.Append(frames.Span);
-            CountAppended(output, frames.Length);
+            CatchUp(output);
+            if (HasRoom(output, frames.Length))
+            {
+                output.Buffer.Append(frames.Span);
+                CountAppended(output, frames.Length);
+            }
         }
 
         frames.Return();
@@ -26,13 +30,26 @@ internal sealed partial class Shard
 
     private void Subscribe(Subscription subscription, PooledFrame confirmation)
     {
-        if (subscription.Output.State == OutputState.Open)
+        var output = subscription.Output;
+        if (output.State == OutputState.Open)
         {
+            if (output.Lone is { } first)
+            {
+                CatchUp(output);
+                var set = first.Set!;
+                set.Remove(first);
+                first.IsLone = false;
+                set.Add(first);
+                output.Lone = null;
+            }
+
+            subscription.IsLone = output.SubscriptionCount++ == 0;
+            output.Lone = subscription.IsLone ? subscription : null;
             subscription.Interest.EnsureSet(Index).Add(subscription);
             subscription.Namespace.Metrics.SubscriptionAdded();
         }
 
-        Append(subscription.Output, confirmation);
+        Append(output, confirmation);
     }
 
     private void Unsubscribe(Subscription subscription, PooledFrame confirmation)
@@ -44,9 +61,13 @@ internal sealed partial class Shard
     private void Remove(Subscription subscription)
     {
         // A subscription that came after its connection began to close was never added.
-        if (subscription.Position >= 0)
+        if (subscription.Set is { } set)
         {
-            subscription.Interest.GetSet(Index)!.Remove(subscription);
+            var output = subscription.Output;
+            CatchUp(output);
+            set.Remove(subscription);
+            output.SubscriptionCount--;
+            output.Lone = null;
             subscription.Namespace.Metrics.SubscriptionsRemoved(1);
         }
     }
@@ -58,46 +79,95 @@ internal sealed partial class Shard
         {
             if (match!.GetSet(Index) is { } set)
             {
-                Deliver(events, set.Items);
+                Deliver(events, set);
             }
         }
 
+        // Its events are read until the round's end.
         if (_deliveredCount == _delivered.Length)
         {
             Array.Resize(ref _delivered, _deliveredCount * 2);
         }
 
-        _delivered[_deliveredCount++] = delivery.AcceptedAt;
-        delivery.Complete();
+        _delivered[_deliveredCount++] = delivery;
     }
 
-    private void Deliver(EventBatch events, ReadOnlySpan<Subscription> subscriptions)
+    private void Deliver(EventBatch events, SubscriptionSet set)
     {
-        if (subscriptions.IsEmpty)
+        if (set.Others is [{ } other, ..])
         {
-            return;
+            long delivered = 0;
+            foreach (var subscription in set.Others)
+            {
+                delivered += Append(events, subscription);
+            }
+
+            other.Namespace.Metrics.Delivered(delivered);
         }
 
-        long delivered = 0;
-        foreach (var subscription in subscriptions)
+        if (set.Lone.Length > 0)
         {
-            var output = subscription.Output;
-            var head = subscription.Head;
-            for (var i = 0; i < events.Count; i++)
+            if (set.WaitingCount == 0)
             {
-                // Empty where the event failed; it goes to nobody.
-                var tail = events.GetTail(i);
-                if (!tail.IsEmpty
-                    && output.State == OutputState.Open
-                    && HasRoom(output, FrameHeader.LengthMax + head.Length + tail.Length))
+                if (_waitingSetCount == _waitingSets.Length)
                 {
-                    CountAppended(output, output.Buffer.AppendText(head, tail));
-                    delivered++;
+                    Array.Resize(ref _waitingSets, _waitingSetCount * 2);
                 }
+
+                _waitingSets[_waitingSetCount++] = set;
+            }
+
+            set.Wait(events);
+            _appendedBytes += events.AcceptedBytes;
+            if (set.WaitingBytes >= WaitingBytesMax)
+            {
+                Write(set);
+            }
+        }
+    }
+
+    private int Append(EventBatch events, Subscription subscription)
+    {
+        var output = subscription.Output;
+        var head = subscription.Head;
+        var delivered = 0;
+        for (var i = 0; i < events.Count; i++)
+        {
+            // Empty where the event failed; it goes to nobody.
+            var tail = events.GetTail(i);
+            if (!tail.IsEmpty
+                && output.State == OutputState.Open
+                && HasRoom(output, FrameHeader.LengthMax + head.Length + tail.Length))
+            {
+                CountAppended(output, output.Buffer.AppendText(head, tail));
+                delivered++;
             }
         }
 
-        subscriptions[0].Namespace.Metrics.Delivered(delivered);
+        return delivered;
+    }
+
+    // What else goes to a connection comes behind what its lone subscription was given before.
+    private void CatchUp(ConnectionOutput output)
+    {
+        if (output.Lone is { } subscription && subscription.CaughtUp < subscription.Set!.WaitingCount)
+        {
+            var count = subscription.Set.WaitingCount;
+            subscription.Namespace.Metrics.Delivered(AppendWaiting(subscription));
+            subscription.CaughtUp = count;
+        }
+    }
+
+    private int AppendWaiting(Subscription subscription)
+    {
+        var delivered = 0;
+        var set = subscription.Set!;
+        for (var i = subscription.CaughtUp; i < set.WaitingCount; i++)
+        {
+            delivered += Append(set.Waiting[i], subscription);
+        }
+
+        return delivered;
     }
 
     private bool HasRoom(ConnectionOutput output, int length)
@@ -118,6 +188,11 @@ internal sealed partial class Shard
         ShardLog.SlowSubscriber(_logger, output.Api.Model.Id, output.Buffer.Length, _limits.PendingBytesMax);
         // What waits would only delay the close frame behind what the client has already failed to take.
         _pendingBytes -= output.Buffer.DropPending();
+        if (output.Lone is { } subscription)
+        {
+            subscription.CaughtUp = subscription.Set!.WaitingCount;
+        }
+
         BeginClose(output, CloseReason.SlowSubscriber, CloseReason.SlowSubscriber.GetCode(), lastMessage: default);
     }
 

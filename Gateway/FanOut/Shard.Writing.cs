@@ -1,4 +1,5 @@
 using Fanfare.Gateway.Protocol;
+using Fanfare.Gateway.Transport;
 
 namespace Fanfare.Gateway.FanOut;
 
@@ -23,6 +24,18 @@ internal sealed partial class Shard
 
     private void Flush()
     {
+        for (var i = 0; i < _waitingSetCount; i++)
+        {
+            var set = _waitingSets[i];
+            _waitingSets[i] = null!;
+            // Written early where much waited.
+            if (set.WaitingCount > 0)
+            {
+                Write(set);
+            }
+        }
+
+        _waitingSetCount = 0;
         for (var i = 0; i < _touchedCount; i++)
         {
             var output = _touched[i];
@@ -35,22 +48,78 @@ internal sealed partial class Shard
         _appendedBytes = 0;
         if (_deliveredCount > 0)
         {
-            RecordDeliveries();
+            CompleteDeliveries();
         }
     }
 
-    private void RecordDeliveries()
+    private void CompleteDeliveries()
     {
-        if (_metrics.DeliveryDuration.Enabled)
+        var isMeasured = _metrics.DeliveryDuration.Enabled;
+        var now = isMeasured ? _timeProvider.GetTimestamp() : 0;
+        for (var i = 0; i < _deliveredCount; i++)
         {
-            var now = _timeProvider.GetTimestamp();
-            foreach (var acceptedAt in _delivered.AsSpan(0, _deliveredCount))
+            var delivery = _delivered[i];
+            _delivered[i] = null!;
+            if (isMeasured)
             {
-                _metrics.DeliveryDuration.Record(_timeProvider.GetElapsedTime(acceptedAt, now).TotalSeconds);
+                _metrics.DeliveryDuration.Record(_timeProvider.GetElapsedTime(delivery.AcceptedAt, now).TotalSeconds);
             }
+
+            delivery.Complete();
         }
 
         _deliveredCount = 0;
+    }
+
+    // Subscriber by subscriber rather than event by event: what one of them gets is made and sent while it is in the cache.
+    private void Write(SubscriptionSet set)
+    {
+        _frames.Begin(set.Waiting, set.WaitingCount);
+        var lone = set.Lone;
+        long delivered = 0, sentBytes = 0;
+        foreach (var subscription in lone)
+        {
+            var output = subscription.Output;
+            if (subscription.CaughtUp > 0 || output.Buffer.Length > 0 || output.Transport is not LoopSocket socket)
+            {
+                delivered += AppendWaiting(subscription);
+                subscription.CaughtUp = 0;
+            }
+            else if (output.State == OutputState.Open)
+            {
+                var frames = _frames.Get(subscription.Head);
+                delivered += _frames.Count;
+                sentBytes += Send(output, socket, frames);
+            }
+        }
+
+        _frames.End();
+        set.ClearWaiting();
+        if (lone.Length > 0)
+        {
+            lone[0].Namespace.Metrics.Delivered(delivered);
+            lone[0].Output.Api.Metrics.Sent(sentBytes);
+        }
+    }
+
+    private int Send(ConnectionOutput output, LoopSocket socket, ReadOnlySpan<byte> frames)
+    {
+        var sent = socket.Send(frames);
+        if (sent < 0)
+        {
+            Abandon(output, CloseReason.ClientGone);
+            return 0;
+        }
+
+        if (sent < frames.Length)
+        {
+            var rest = frames[sent..];
+            output.Buffer.BeginWrite(rest);
+            output.WriteStarted = _timeProvider.GetTimestamp();
+            Volatile.Write(ref _pendingBytes, _pendingBytes + rest.Length);
+        }
+
+        return sent;
     }
 
     private void Write(ConnectionOutput output)
@@ -64,26 +133,62 @@ internal sealed partial class Shard
             }
 
             var bytes = output.Buffer.BeginWrite();
-            ValueTask write;
-            try
+            if (!(output.Transport is LoopSocket socket ? TrySend(output, socket) : TryWrite(output, (StreamTransport)output.Transport, bytes)))
             {
-                write = output.Stream.WriteAsync(bytes);
-            }
-            catch (Exception e) when (e is IOException or InvalidOperationException or OperationCanceledException)
-            {
-                EndWrite(output);
-                Abandon(output, CloseReason.ClientGone);
-                return;
-            }
-
-            if (!write.IsCompletedSuccessfully)
-            {
-                output.WriteStarted = _timeProvider.GetTimestamp();
-                _ = AwaitWriteAsync(output, write);
                 return;
             }
 
             EndWrite(output);
+        }
+    }
+
+    // False where the write goes on, or the connection is gone.
+    private bool TrySend(ConnectionOutput output, LoopSocket socket)
+    {
+        var unwritten = output.Buffer.Unwritten;
+        var sent = socket.Send(unwritten);
+        if (sent < 0)
+        {
+            EndWrite(output);
+            Abandon(output, CloseReason.ClientGone);
+            return false;
+        }
+
+        output.Buffer.Advance(sent);
+        output.WriteStarted = sent > 0 ? _timeProvider.GetTimestamp() : output.WriteStarted;
+        return sent == unwritten.Length;
+    }
+
+    private bool TryWrite(ConnectionOutput output, StreamTransport transport, ReadOnlyMemory<byte> bytes)
+    {
+        ValueTask write;
+        try
+        {
+            write = transport.Stream.WriteAsync(bytes);
+        }
+        catch (Exception e) when (e is IOException or InvalidOperationException or OperationCanceledException)
+        {
+            EndWrite(output);
+            Abandon(output, CloseReason.ClientGone);
+            return false;
+        }
+
+        if (write.IsCompletedSuccessfully)
+        {
+            return true;
+        }
+
+        output.WriteStarted = _timeProvider.GetTimestamp();
+        _ = AwaitWriteAsync(output, write);
+        return false;
+    }
+
+    /// <summary>Goes on with a write for which the socket had no room. On the loop's thread.</summary>
+    public void ContinueWrite(ConnectionOutput output)
+    {
+        if (output.Buffer.IsWriting && output.State != OutputState.Closed && TrySend(output, (LoopSocket)output.Transport))
+        {
+            CompleteWrite(output);
         }
     }
 

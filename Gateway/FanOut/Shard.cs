@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Fanfare.Gateway.Observability;
+using Fanfare.Gateway.Transport;
 
 namespace Fanfare.Gateway.FanOut;
 
@@ -11,10 +12,11 @@ namespace Fanfare.Gateway.FanOut;
 /// writes each touched connection once: under load one system call carries many frames, and when idle a frame leaves at once.
 /// </para>
 /// <para>
-/// A shard has no thread of its own. The post that finds it idle queues it to the thread pool; it runs until its queue is empty.
+/// On Linux a shard has an <see cref="EventLoop"/>, on whose thread all its sockets are read and its commands carried out. Elsewhere it
+/// has no thread of its own: the post that finds it idle queues it to the thread pool, and it runs until its queue is empty.
 /// </para>
 /// </remarks>
-internal sealed partial class Shard : IThreadPoolWorkItem
+internal sealed partial class Shard : IThreadPoolWorkItem, IEventLoopWork, IDisposable
 {
     /// <summary>How many commands may wait before publishers and the senders of replies are held back.</summary>
     public const int QueueLengthMax = 4096;
@@ -22,7 +24,10 @@ internal sealed partial class Shard : IThreadPoolWorkItem
     // A run flushes when it has appended this much, so that a long queue doesn't grow the buffers of all its connections.
     private const int FlushThresholdBytes = 1024 * 1024;
 
-    // After so many rounds the shard goes to the back of the pool's queue, for the sake of what else runs there.
+    // As much of one pattern's events is written before the round's end: more would not make a write cheaper, and leave the cache.
+    private const int WaitingBytesMax = 64 * 1024;
+
+    // After so many rounds the shard gives way to its loop's sockets, or to what else waits for the thread pool.
     private const int RoundsPerRun = 16;
 
     // A closing connection has this long to take what is under way and to answer the close frame.
@@ -50,7 +55,10 @@ internal sealed partial class Shard : IThreadPoolWorkItem
     private int _outputCount;
     private ConnectionOutput[] _touched = new ConnectionOutput[16];
     private int _touchedCount;
-    private long[] _delivered = new long[16];
+    private SubscriptionSet[] _waitingSets = new SubscriptionSet[16];
+    private int _waitingSetCount;
+    private readonly DataFrames _frames = new();
+    private Delivery[] _delivered = new Delivery[16];
     private int _deliveredCount;
     private long _appendedBytes;
     private long _pendingBytes;
@@ -70,7 +78,11 @@ internal sealed partial class Shard : IThreadPoolWorkItem
         _lifetimeTicks = ToTicks(limits.ConnectionLifetime);
         _writeTimeoutTicks = ToTicks(limits.WriteTimeout);
         _closeTimeoutTicks = ToTicks(s_closeTimeout);
+        Loop = EventLoop.IsSupported ? new EventLoop($"shard {index}", this) : null;
     }
+
+    /// <summary>The shard's event loop; <see langword="null"/> where the system has none.</summary>
+    public EventLoop? Loop { get; }
 
     /// <summary>Which of the gateway's shards this is.</summary>
     public int Index { get; }
@@ -99,13 +111,37 @@ internal sealed partial class Shard : IThreadPoolWorkItem
 
         if (schedule)
         {
-            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+            Schedule();
         }
     }
+
+    /// <inheritdoc/>
+    public void Dispose() => Loop?.Dispose();
 
     /// <summary>Carries out what is queued. Called by the thread pool, one call at a time.</summary>
     void IThreadPoolWorkItem.Execute()
     {
+        if (RunQueued())
+        {
+            Schedule();
+        }
+    }
+
+    void IEventLoopWork.LoopWoke()
+    {
+        lock (_queueLock)
+        {
+            _isScheduled = true;
+        }
+    }
+
+    void IEventLoopWork.LoopFailed(Exception exception) => ShardLog.LoopFailed(_logger, exception);
+
+    /// <inheritdoc/>
+    public bool RunQueued()
+    {
+        // What the loop's sockets left to write.
+        Flush();
         for (var round = 0; round < RoundsPerRun; round++)
         {
             int length;
@@ -115,7 +151,7 @@ internal sealed partial class Shard : IThreadPoolWorkItem
                 if (length == 0)
                 {
                     _isScheduled = false;
-                    return;
+                    return false;
                 }
 
                 (_queue, _round) = (_round, _queue);
@@ -129,7 +165,19 @@ internal sealed partial class Shard : IThreadPoolWorkItem
             }
         }
 
-        ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+        return true;
+    }
+
+    private void Schedule()
+    {
+        if (Loop is { } loop)
+        {
+            loop.Wake();
+        }
+        else
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+        }
     }
 
     private void Run(Span<ShardCommand> commands)
@@ -197,6 +245,9 @@ internal sealed partial class Shard : IThreadPoolWorkItem
             case ShardCommandKind.Drain:
                 Drain(command.Share);
                 break;
+            case ShardCommandKind.AbandonAll:
+                AbandonAll();
+                break;
             default:
                 throw new UnreachableException();
         }
@@ -211,6 +262,9 @@ internal static partial class ShardLog
     // Debug: the peer causes it and can repeat it at will. The metric is what operators watch.
     [LoggerMessage(20, LogLevel.Debug, "A slow subscriber of API {ApiId} is closed: {PendingBytes} bytes wait, limit {PendingBytesMax}.")]
     public static partial void SlowSubscriber(ILogger logger, string apiId, int pendingBytes, int pendingBytesMax);
+
+    [LoggerMessage(22, LogLevel.Error, "A connection's socket failed.")]
+    public static partial void LoopFailed(ILogger logger, Exception exception);
 
     [LoggerMessage(21, LogLevel.Error, "The shard command {Command} failed.")]
     public static partial void CommandFailed(ILogger logger, Exception exception, ShardCommandKind command);

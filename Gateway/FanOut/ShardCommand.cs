@@ -17,6 +17,7 @@ internal enum ShardCommandKind : byte
     End,
     Tick,
     Drain,
+    AbandonAll,
 }
 
 /// <summary>One entry of a shard's queue. A struct, so that queueing allocates nothing.</summary>
@@ -54,6 +55,8 @@ internal readonly struct ShardCommand
     public IReadOnlyList<Subscription>? Subscriptions { get; private init; }
 
     public static ShardCommand Tick { get; } = new(ShardCommandKind.Tick, null);
+
+    public static ShardCommand AbandonAll { get; } = new(ShardCommandKind.AbandonAll, null);
 
     public static ShardCommand Open(ConnectionOutput output) => new(ShardCommandKind.Open, output);
 

@@ -22,45 +22,20 @@ internal sealed class Subscription(ConnectionOutput output, Interest interest, S
     /// <summary>The pattern's namespace.</summary>
     public readonly ServedNamespace Namespace = ns;
 
-    /// <summary>Where the subscription stands in its <see cref="SubscriptionSet"/>, or −1. Owned by the shard.</summary>
-    public int Position = -1;
+    // What follows is owned by the shard.
+
+    /// <summary>The set that the subscription is in, or <see langword="null"/>.</summary>
+    public SubscriptionSet? Set;
+
+    /// <summary>Where it stands in its part of the set.</summary>
+    public int Position;
+
+    /// <summary>Whether it is the connection's only one, so that what it gets can wait for the end of the round.</summary>
+    public bool IsLone;
+
+    /// <summary>How many of the set's waiting batches it has had already, or came too late for.</summary>
+    public int CaughtUp;
 
     /// <summary>The client's id.</summary>
     public ReadOnlySpan<byte> Id => ServerMessages.GetDataHeadId(Head);
-}
-
-/// <summary>The subscriptions to one pattern on one shard, which alone uses it.</summary>
-internal sealed class SubscriptionSet
-{
-    private Subscription[] _items = [];
-    private int _count;
-
-    /// <summary>The subscriptions, in no order.</summary>
-    public ReadOnlySpan<Subscription> Items => _items.AsSpan(0, _count);
-
-    /// <summary>Adds a subscription that is in no set.</summary>
-    public void Add(Subscription subscription)
-    {
-        if (_count == _items.Length)
-        {
-            Array.Resize(ref _items, Math.Max(1, _count * 2));
-        }
-
-        subscription.Position = _count;
-        _items[_count++] = subscription;
-    }
-
-    /// <summary>Removes a subscription of this set; the last one takes its place.</summary>
-    public void Remove(Subscription subscription)
-    {
-        var last = _items[--_count];
-        _items[subscription.Position] = last;
-        last.Position = subscription.Position;
-        _items[_count] = null!;
-        subscription.Position = -1;
-        if (_items.Length > 16 && _count < _items.Length / 4)
-        {
-            Array.Resize(ref _items, _items.Length / 2);
-        }
-    }
 }

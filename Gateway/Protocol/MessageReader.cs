@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Buffers.Binary;
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text.Unicode;
 
@@ -30,7 +31,7 @@ internal enum MessageKind
 
 /// <summary>Turns a client's bytes into WebSocket messages: unmasks, joins fragments, checks RFC 6455 (section 5).</summary>
 /// <remarks>
-/// Used by one connection's receive loop. Holds no buffer between messages; a message's buffer grows with what has arrived,
+/// Used by one connection's receive loop. Holds no buffer while a connection is idle; a message's buffer grows with what has arrived,
 /// never with what a header announces. After <see cref="MessageKind.Violation"/> or <see cref="MessageKind.Close"/> it is not read again.
 /// </remarks>
 internal sealed class MessageReader(int messageBytesMax)
@@ -43,6 +44,10 @@ internal sealed class MessageReader(int messageBytesMax)
     private byte[] _message = [];
     private int _messageLength;
     private Opcode _messageOpcode;
+
+    // The beginning of a header whose rest has not arrived.
+    private HeaderBytes _header;
+    private int _headerLength;
 
     // The frame under way.
     private bool _inFrame;
@@ -63,11 +68,12 @@ internal sealed class MessageReader(int messageBytesMax)
 
     /// <summary>Consumes bytes up to the end of the next message or control frame.</summary>
     /// <param name="input">What has arrived; sliced to what is left.</param>
-    public MessageKind TryRead(ref ReadOnlySequence<byte> input)
+    public MessageKind TryRead(ref ReadOnlySpan<byte> input)
     {
         if (_messageTaken)
         {
-            ReleaseMessage();
+            _messageTaken = false;
+            _messageLength = 0;
         }
 
         while (true)
@@ -112,24 +118,66 @@ internal sealed class MessageReader(int messageBytesMax)
         return message;
     }
 
-    /// <summary>Gives the buffers back; the last call.</summary>
-    public void Release() => ReleaseMessage();
-
-    private bool TryReadHeader(ref ReadOnlySequence<byte> input, out CloseCode violation)
+    /// <summary>Gives the message's buffer back where no message is under way; for when nothing more has arrived.</summary>
+    public void ReleaseIdle()
     {
-        violation = CloseCode.None;
-        Span<byte> scratch = stackalloc byte[HeaderLengthMax];
-        var available = (int)Math.Min(input.Length, HeaderLengthMax);
-        if (available < 2)
+        if (_message.Length > 0 && _messageOpcode == Opcode.Continuation)
         {
-            return false;
+            Release();
+        }
+    }
+
+    /// <summary>Gives the buffers back; the last call.</summary>
+    public void Release()
+    {
+        ReturnMessageBuffer();
+        _message = [];
+        _messageLength = 0;
+        _messageTaken = false;
+    }
+
+    private bool TryReadHeader(ref ReadOnlySpan<byte> input, out CloseCode violation)
+    {
+        if (_headerLength == 0)
+        {
+            if (TryParseHeader(input, out var length, out violation))
+            {
+                input = input[length..];
+                return true;
+            }
+        }
+        else
+        {
+            Span<byte> header = stackalloc byte[HeaderLengthMax];
+            var available = Math.Min(_headerLength + input.Length, HeaderLengthMax);
+            ((ReadOnlySpan<byte>)_header)[.._headerLength].CopyTo(header);
+            input[..(available - _headerLength)].CopyTo(header[_headerLength..]);
+            if (TryParseHeader(header[..available], out var length, out violation))
+            {
+                input = input[(length - _headerLength)..];
+                _headerLength = 0;
+                return true;
+            }
         }
 
-        scoped ReadOnlySpan<byte> header = input.FirstSpan;
-        if (header.Length < available)
+        if (violation == CloseCode.None)
         {
-            input.Slice(0, available).CopyTo(scratch);
-            header = scratch[..available];
+            // Shorter than a header, since all of it was no header yet.
+            input.CopyTo(((Span<byte>)_header)[_headerLength..]);
+            _headerLength += input.Length;
+            input = default;
+        }
+
+        return false;
+    }
+
+    private bool TryParseHeader(ReadOnlySpan<byte> header, out int headerLength, out CloseCode violation)
+    {
+        headerLength = 0;
+        violation = CloseCode.None;
+        if (header.Length < 2)
+        {
+            return false;
         }
 
         var first = header[0];
@@ -151,7 +199,8 @@ internal sealed class MessageReader(int messageBytesMax)
             return false;
         }
 
-        if (available < 2 + lengthBytes + 4)
+        headerLength = 2 + lengthBytes + 4;
+        if (header.Length < headerLength)
         {
             return false;
         }
@@ -170,7 +219,6 @@ internal sealed class MessageReader(int messageBytesMax)
         }
 
         _mask = MemoryMarshal.Read<uint>(header.Slice(2 + lengthBytes, 4));
-        input = input.Slice(2 + lengthBytes + 4);
         _frameRemaining = (long)length;
         _opcode = opcode;
         _fin = fin;
@@ -194,24 +242,21 @@ internal sealed class MessageReader(int messageBytesMax)
         _ => false,
     };
 
-    private void CopyPayload(ref ReadOnlySequence<byte> input)
+    private void CopyPayload(ref ReadOnlySpan<byte> input)
     {
-        while (_frameRemaining > 0 && !input.IsEmpty)
+        var length = (int)Math.Min(input.Length, _frameRemaining);
+        if (length == 0)
         {
-            var source = input.FirstSpan;
-            if (source.Length > _frameRemaining)
-            {
-                source = source[..(int)_frameRemaining];
-            }
-
-            Unmask(source, GetPayloadTarget(source.Length));
-            // The next byte's key octet moves to the front (5.3).
-            _mask = BitConverter.IsLittleEndian
-                ? BitOperations.RotateRight(_mask, 8 * (source.Length & 3))
-                : BitOperations.RotateLeft(_mask, 8 * (source.Length & 3));
-            _frameRemaining -= source.Length;
-            input = input.Slice(source.Length);
+            return;
         }
+
+        Unmask(input[..length], GetPayloadTarget(length));
+        // The next byte's key octet moves to the front (5.3).
+        _mask = BitConverter.IsLittleEndian
+            ? BitOperations.RotateRight(_mask, 8 * (length & 3))
+            : BitOperations.RotateLeft(_mask, 8 * (length & 3));
+        _frameRemaining -= length;
+        input = input[length..];
     }
 
     private Span<byte> GetPayloadTarget(int length)
@@ -322,19 +367,17 @@ internal sealed class MessageReader(int messageBytesMax)
         return MessageKind.Violation;
     }
 
-    private void ReleaseMessage()
-    {
-        ReturnMessageBuffer();
-        _message = [];
-        _messageLength = 0;
-        _messageTaken = false;
-    }
-
     private void ReturnMessageBuffer()
     {
         if (_message.Length > 0)
         {
             ArrayPool<byte>.Shared.Return(_message);
         }
+    }
+
+    [InlineArray(HeaderLengthMax)]
+    private struct HeaderBytes
+    {
+        private byte _first;
     }
 }

@@ -103,6 +103,9 @@ internal static class ServerMessages
     /// <summary>The id inside what <see cref="EncodeDataHead"/> made.</summary>
     public static ReadOnlySpan<byte> GetDataHeadId(ReadOnlySpan<byte> head) => head[DataHeadStart.Length..^DataHeadEnd.Length];
 
+    /// <summary>Where the id begins in what <see cref="EncodeDataHead"/> made.</summary>
+    public static int DataHeadIdOffset => DataHeadStart.Length;
+
     private static ReadOnlySpan<byte> DataHeadStart => "{\"type\":\"data\",\"id\":\""u8;
 
     private static ReadOnlySpan<byte> DataHeadEnd => "\",\"event\":"u8;

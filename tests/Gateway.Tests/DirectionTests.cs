@@ -10,7 +10,7 @@ public sealed partial class DirectionTests
 {
     // docs/architecture.md has the reasons.
     private static readonly string[] s_folders =
-        ["Channels", "Protocol", "Apis", "Signing", "Lambda", "Authorization", "Backplane", "FanOut", "Handlers", "Publishing", "Connections"];
+        ["Transport", "Channels", "Protocol", "Apis", "Signing", "Lambda", "Authorization", "Backplane", "FanOut", "Handlers", "Publishing", "Connections"];
 
     public static TheoryData<string> Folders { get; } = [.. s_folders];
 
