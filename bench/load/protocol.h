@@ -31,12 +31,12 @@ extern struct options options;
 /* ---- Events ---- */
 
 /*
- * The text of an event: "Fanfare!", stream (8 characters), sequence (8), intended time (16), filling, "." as the last character.
+ * The text of an event: "Fanfare!", stream (8 characters), sequence (8), publish (8), intended time (16), filling, "." at the end.
  * Numbers are written four bits a character, 'a' to 'p'. A stream is what has an order: one publisher's events for one channel.
  */
 #define EVENT_MARK "Fanfare!"
 #define EVENT_MARK_LENGTH 8
-#define EVENT_TEXT_MIN 48
+#define EVENT_TEXT_MIN 56
 
 const uint8_t *event_search(const uint8_t *data, size_t length);
 
@@ -69,7 +69,6 @@ struct connection {
     bool http;         /* a publisher that posts (struct protocol, post) */
     uint64_t state[3]; /* for the protocol, zero at first */
     struct buffer out; /* is sent after the call returns; for WebSocket messages use websocket_begin or websocket_send */
-    struct connection_inner *inner;
 };
 
 /* A channel's name in the protocol's own form, as struct protocol's `name` made it. */
