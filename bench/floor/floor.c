@@ -302,9 +302,7 @@ static void apply_fault(uint8_t *previous, uint8_t *frame, uint8_t *end)
         return;
     }
     if (fault == DAMAGE) {
-        frame[length / 2 - length / 4 * (length % 2)] ^= 1;
-        end[-10] ^= 1;
-        memset(end - 30, '?', 20);
+        end[-20] ^= 1; /* inside the event */
     } else if (fault == DROP) {
         scratch.length -= (uint32_t)length;
     } else if (fault == DUPLICATE) {
