@@ -59,7 +59,6 @@ static void session_close(struct session *session)
 {
     close(session->socket);
     session->state = CLOSED;
-    session->closed_ns = session->worker->now_ns;
     session->stash_length = 0;
     session->assembly.length = 0;
     session->fragmented = false;
@@ -74,14 +73,16 @@ void session_reset(struct session *session)
     session_close(session);
 }
 
+/* The other side ended it. */
 static void session_lost(struct session *session, int error)
 {
     struct worker *worker = session->worker;
     const struct connection *connection = &session->connection;
     session->close_error = error;
     if (!session->slow && !setup.may_close) {
-        fail("the server closed the connection of %s %u in state %d (close code %u, %s)", connection->publisher ? "publisher" : "subscriber",
-            connection->number, session->state, session->close_code, error != 0 ? strerror(error) : "end of stream");
+        static const char *const states[] = { "unused", "connecting", "saying hello", "subscribing", "in use", "closed" };
+        fail("the connection of %s %u ended while %s (close code %u, %s)", connection->publisher ? "publisher" : "subscriber",
+            connection->number, states[session->state], session->close_code, error != 0 ? strerror(error) : "end of stream");
     }
     session_close(session);
     COUNT(worker->lost, 1);
@@ -93,6 +94,7 @@ static void session_start(struct session *session)
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(session->port) };
     int on = 1;
     session->started_ns = worker->now_ns;
+    session->starts++;
     session->close_code = 0;
     session->expected = 0;
     memset(session->connection.state, 0, sizeof session->connection.state);
@@ -103,7 +105,9 @@ static void session_start(struct session *session)
     if (session->socket < 0) {
         fail("socket: %s", strerror(errno));
     }
-    setsockopt(session->socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (session->connection.publisher) { /* subscribers wait for an answer before they send more */
+        setsockopt(session->socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    }
     if (session->slow) {
         setsockopt(session->socket, SOL_SOCKET, SO_RCVBUF, &setup.receive_buffer_slow, sizeof setup.receive_buffer_slow);
     }
@@ -114,13 +118,21 @@ static void session_start(struct session *session)
             fail("bind: %s", strerror(errno));
         }
     }
-    session->state = CONNECTING;
-    session->waits_for_room = true;
     worker->starting++;
     if (connect(session->socket, (struct sockaddr *)&address, sizeof address) != 0 && errno != EINPROGRESS) {
         fail("connect to port %u: %s", session->port, strerror(errno));
     }
     watch(session, EPOLL_CTL_ADD);
+    if (session->connection.http) {
+        session->state = OPENING;
+        connected(&session->connection);
+    } else {
+        struct upgrade upgrade = { .path = "", .headers = "" };
+        protocol->upgrade(&session->connection, &upgrade);
+        websocket_request(&session->connection.out, &upgrade);
+        session->state = UPGRADING;
+        session_flush(session); /* within one machine the connection is often there already */
+    }
 }
 
 static void session_ready(struct session *session)
@@ -346,7 +358,8 @@ static size_t receive_upgrade(struct session *session, uint8_t *data, size_t len
 static size_t receive_bytes(struct session *session, uint8_t *data, size_t length)
 {
     size_t at = 0;
-    while (at < length && session->state != CLOSED && session->state != CONNECTING) {
+    uint32_t start = session->starts;
+    while (at < length && session->state != CLOSED && session->starts == start) {
         if (session->connection.http || session->state == UPGRADING) {
             size_t consumed = session->connection.http ? receive_http(session, data + at, length - at) : receive_upgrade(session, data + at, length - at);
             if (consumed == 0) {
@@ -392,9 +405,9 @@ static void session_readable(struct session *session)
         return;
     }
     size_t length = kept + (size_t)received;
-    uint64_t started = session->started_ns;
+    uint32_t start = session->starts;
     size_t consumed = receive_bytes(session, worker->buffer, length);
-    if (session->state == CLOSED || session->started_ns != started || session->state == CONNECTING) {
+    if (session->state == CLOSED || session->starts != start) {
         return; /* what was left belongs to a connection that is no more */
     }
     size_t rest = length - consumed;
@@ -411,38 +424,10 @@ static void session_readable(struct session *session)
     session_flush(session);
 }
 
-static void session_connected(struct session *session)
-{
-    int error = 0;
-    socklen_t length = sizeof error;
-    getsockopt(session->socket, SOL_SOCKET, SO_ERROR, &error, &length);
-    if (error != 0) {
-        fail("connect to port %u: %s", session->port, strerror(error));
-    }
-    if (session->connection.http) {
-        session->state = OPENING;
-        connected(&session->connection);
-    } else {
-        struct upgrade upgrade = { .path = "", .headers = "" };
-        protocol->upgrade(&session->connection, &upgrade);
-        websocket_request(&session->connection.out, &upgrade);
-        session->state = UPGRADING;
-    }
-    if (session->connection.out.length == 0) {
-        session->waits_for_room = false;
-        watch(session, EPOLL_CTL_MOD);
-    }
-    session_flush(session);
-}
-
 static void session_event(struct session *session, uint32_t events)
 {
     if (session->state == CLOSED) {
         return; /* closed since the event was fetched */
-    }
-    if (session->state == CONNECTING) {
-        session_connected(session);
-        return;
     }
     if (events & EPOLLOUT) {
         session_flush(session);

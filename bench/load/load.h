@@ -12,7 +12,7 @@ extern const struct protocol *protocol;          /* the one in use */
 
 /* ---- Connections ---- */
 
-enum state { UNUSED, CONNECTING, UPGRADING, OPENING, SUBSCRIBING, READY, CLOSED };
+enum state { UNUSED, UPGRADING, OPENING, SUBSCRIBING, READY, CLOSED };
 
 /* A connection and what the generator keeps of it. */
 struct session {
@@ -31,7 +31,8 @@ struct session {
     struct buffer assembly;
     uint32_t close_code;  /* from the server's close frame */
     int close_error;      /* errno of the socket */
-    uint64_t started_ns, closed_ns;
+    uint32_t starts;      /* how often it was started: a storm uses it again */
+    uint64_t started_ns;
 };
 
 struct gap {
