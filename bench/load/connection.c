@@ -47,7 +47,7 @@ void buffer_append(struct buffer *buffer, const void *data, size_t length)
 static void watch(struct session *session, int operation)
 {
     struct epoll_event event = {
-        .events = (session->paused ? 0 : EPOLLIN) | (session->waits_for_room ? EPOLLOUT : 0),
+        .events = EPOLLET | (session->paused ? 0 : EPOLLIN) | (session->waits_for_room ? EPOLLOUT : 0),
         .data.ptr = session,
     };
     if (epoll_ctl(session->worker->epoll, operation, session->socket, &event) != 0) {
@@ -141,7 +141,7 @@ static void session_ready(struct session *session)
     session->state = READY;
     worker->starting--;
     histogram_record(worker->connect, worker->now_ns - session->started_ns);
-    if (setup.storm && !session->connection.publisher) {
+    if (atomic_load_explicit(&setup.storm, memory_order_relaxed) && !session->connection.publisher) {
         COUNT(worker->connects, 1);
         session_reset(session);
         if (!atomic_load_explicit(&stopping, memory_order_relaxed)) {
@@ -382,8 +382,11 @@ static size_t receive_bytes(struct session *session, uint8_t *data, size_t lengt
     return at;
 }
 
-/* One buffer for all connections: it stays in the cache, and what is left of a message is kept in a small one of the connection. */
-static void session_readable(struct session *session)
+/*
+ * Reads once, and returns whether there may be more. One buffer for all connections: it stays in the cache, and what is left of a message is
+ * kept in a small one of the connection.
+ */
+static bool session_read(struct session *session)
 {
     struct worker *worker = session->worker;
     size_t kept = session->stash_length;
@@ -395,20 +398,22 @@ static void session_readable(struct session *session)
             fail("out of memory");
         }
     }
-    memcpy(worker->buffer, session->stash, kept);
+    if (kept > 0) {
+        memcpy(worker->buffer, session->stash, kept);
+    }
     ssize_t received = recv(session->socket, worker->buffer + kept, setup.receive_size, 0);
     worker->now_ns = now_ns();
     if (received <= 0) {
         if (received == 0 || errno != EAGAIN) {
             session_lost(session, received == 0 ? 0 : errno);
         }
-        return;
+        return false;
     }
     size_t length = kept + (size_t)received;
     uint32_t start = session->starts;
     size_t consumed = receive_bytes(session, worker->buffer, length);
     if (session->state == CLOSED || session->starts != start) {
-        return; /* what was left belongs to a connection that is no more */
+        return false; /* what was left belongs to a connection that is no more */
     }
     size_t rest = length - consumed;
     if (rest > session->stash_capacity) {
@@ -419,16 +424,16 @@ static void session_readable(struct session *session)
             fail("out of memory");
         }
     }
-    memcpy(session->stash, worker->buffer + consumed, rest);
+    if (rest > 0) {
+        memcpy(session->stash, worker->buffer + consumed, rest);
+    }
     session->stash_length = (uint32_t)rest;
     session_flush(session);
+    return (size_t)received == setup.receive_size && session->state != CLOSED;
 }
 
 static void session_event(struct session *session, uint32_t events)
 {
-    if (session->state == CLOSED) {
-        return; /* closed since the event was fetched */
-    }
     if (events & EPOLLOUT) {
         session_flush(session);
     }
@@ -440,7 +445,8 @@ static void session_event(struct session *session, uint32_t events)
             session_lost(session, error);
         }
     } else if (session->state != CLOSED && (events & (EPOLLIN | EPOLLERR | EPOLLHUP))) {
-        session_readable(session);
+        while (session_read(session)) { /* the loop is told of what arrives (EPOLLET), not of what is there */
+        }
     }
 }
 

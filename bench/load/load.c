@@ -29,9 +29,10 @@
 #define PORTS_MAX 16
 #define CHANNEL_NAME_MAX 96
 #define SECOND 1000000000u
+#define IDLE_WARMING 20 /* connections that come and go before the memory is measured */
 #define QUIET_NS (5ull * SECOND) /* after which what has not come counts as missing */
 
-struct options options = { .key = "da2-aaaaaaaaaaaaaaaa", .namespace_name = "default", .bytes = 200, .batch = 1, .acknowledge = true };
+struct options options = { .key = "da2-aaaaaaaaaaaaaaaa", .namespace_name = "default", .batch = 1, .acknowledge = true };
 const struct protocol *protocol;
 
 static const char *scenario;
@@ -299,13 +300,10 @@ static void report_usage(const struct interval *interval, uint64_t divisor, cons
 {
     double seconds = (double)(interval->until.time_ns - interval->from.time_ns) / 1e9;
     double server = (double)(interval->until.processes_ns - interval->from.processes_ns) / 1e9;
-    double user = (double)(interval->until.user_ticks - interval->from.user_ticks);
-    double system = (double)(interval->until.system_ticks - interval->from.system_ticks);
     double ticks = (double)sysconf(_SC_CLK_TCK);
     char field[64];
     report("seconds", seconds);
     report("server_cores", server / seconds);
-    report("server_system_share", user + system > 0 ? system / (user + system) : 0);
     report("generator_cores", (double)(interval->until.own_ns - interval->from.own_ns) / 1e9 / seconds);
     report("machine_cores", (double)(interval->until.machine_busy_ticks - interval->from.machine_busy_ticks) / ticks / seconds);
     if (divisor > 0 && server > 0) {
@@ -459,7 +457,7 @@ static int storm(void)
 {
     unsigned count = or_default(asked.connections, 100);
     prepare(count, 1, or_default(asked.channels, 1), NULL, 0);
-    setup.storm = true;
+    atomic_store(&setup.storm, true);
     setup.concurrency = count;
     start_threads();
     run_for(asked.warmup > 0 ? asked.warmup : 0.2);
@@ -500,6 +498,15 @@ static int idle(void)
     }
     start_threads();
     connect_all(1);
+    if (asked.warmup > 0) { /* what a server compiles and sets up once is not what a connection costs */
+        atomic_store(&setup.storm, true);
+        workers[asked.threads - 1].start_limit += IDLE_WARMING;
+        run_for(asked.warmup);
+        atomic_store(&setup.storm, false);
+        connect_all(1 + IDLE_WARMING);
+        run_for(asked.settle);
+    }
+    unsigned there = ready_count() - 1;
     struct memory before = memory_now(), middle;
     unsigned limits[] = { half, count };
     for (unsigned part = 0; part < 2; part++) {
@@ -526,8 +533,8 @@ static int idle(void)
     report("connections", count);
     report("resident_kb_before", (double)before.resident_kb);
     report("resident_kb_after", (double)after.resident_kb);
-    report("resident_kb_per_connection", ((double)after.resident_kb - (double)before.resident_kb) / count);
-    report("anonymous_kb_per_connection", ((double)after.anonymous_kb - (double)before.anonymous_kb) / count);
+    report("resident_kb_per_connection", ((double)after.resident_kb - (double)before.resident_kb) / (count - there));
+    report("anonymous_kb_per_connection", ((double)after.anonymous_kb - (double)before.anonymous_kb) / (count - there));
     report("second_half_kb_per_connection", ((double)after.resident_kb - (double)middle.resident_kb) / (count - half));
     report_usage(&interval, 0, "");
     flow_publish_once(); /* they are idle, not dead */
@@ -541,7 +548,7 @@ static uint64_t slow_settled(void)
 
 static int slow(void)
 {
-    unsigned count = or_default(asked.subscribers, 200), slow_count = (unsigned)((double)count * asked.slow_share);
+    unsigned count = or_default(asked.subscribers, 100), slow_count = (unsigned)((double)count * asked.slow_share);
     if (asked.rate == 0 && asked.delivery_rate == 0) {
         asked.rate = 500;
     }
@@ -637,7 +644,7 @@ static const struct { const char *name; int (*run)(void); const char *help; } sc
     { "publish", publish, "--publishers P (1), --window W (64) of each, --batch K, --subscribers 0 (default) or more, --http" },
     { "storm", storm, "connect, subscribe, reset: --connections N (100) at a time" },
     { "idle", idle, "--connections N (10000), each subscribed: memory of the server" },
-    { "slow", slow, "--subscribers N (200), of which --slow-share S (0.1) stop reading; --rate (500), better with --bytes 4000" },
+    { "slow", slow, "--subscribers N (100), of which --slow-share S (0.1) stop reading after --seconds; --rate (500), --bytes (4000)" },
 };
 
 static void help(void)
@@ -658,14 +665,14 @@ static void help(void)
         "  --subscribe-port P[,P]     where to subscribe, if elsewhere\n"
         "  --key TEXT, --path TEXT    what the protocol makes of them\n"
         "  --namespace NAME           the channels' first segment: default\n"
-        "  --bytes N                  size of an event, a JSON string: 200\n"
+        "  --bytes N                  size of an event, a JSON string: 200 (slow: 4000)\n"
         "  --rate N                   events per second, or\n"
         "  --delivery-rate N          deliveries per second, or\n"
         "  --window N                 events in flight of each publisher (default: 2000, less with many subscribers)\n"
         "  --batch K                  events per publish: 1\n"
         "  --no-acknowledge           where the protocol can do without\n"
         "  --seconds S                measured: 5\n"
-        "  --warmup S                 the same load before: 0\n"
+        "  --warmup S                 the same load before: 0 (idle: a storm)\n"
         "  --settle S                 idle: 5\n"
         "  --concurrency N            connections on their way at a time: 64\n"
         "  --slow-buffer BYTES        receive buffer of slow subscribers: 16384\n"
@@ -769,6 +776,9 @@ int main(int argc, char **argv)
     }
     if (asked.http && protocol->post == NULL) {
         fail("%s has no publishing over HTTP", protocol->name);
+    }
+    if (options.bytes == 0) { /* the system holds megabytes for a connection, which are to be filled within seconds */
+        options.bytes = optind < argc && strcmp(argv[optind], "slow") == 0 ? 4000 : 200;
     }
     options.text_length = options.bytes - 2;
     snprintf(host, sizeof host, "%s:%u", setup.address, port);

@@ -72,7 +72,7 @@ struct setup {
     unsigned concurrency;  /* connections on their way to be ready, of a worker */
     bool spread_sources;   /* many source addresses, since one has some 28,000 ports */
     int receive_buffer_slow;
-    bool storm;            /* close each connection when it is ready, and begin anew */
+    atomic_bool storm;     /* close each connection when it is ready, and begin anew */
     bool may_close;        /* the server may close connections */
     size_t receive_size;
 };

@@ -47,23 +47,10 @@ static uint64_t read_clock(clockid_t clock)
 struct usage usage_now(void)
 {
     struct usage usage = { .time_ns = now_ns(), .own_ns = read_clock(CLOCK_PROCESS_CPUTIME_ID) };
-    char path[64], line[1024];
     for (size_t i = 0; i < process_count; i++) {
         clockid_t clock;
         if (clock_getcpuclockid(processes[i], &clock) == 0) {
             usage.processes_ns += read_clock(clock);
-        }
-        snprintf(path, sizeof path, "/proc/%d/stat", processes[i]);
-        FILE *file = fopen(path, "r");
-        if (file != NULL) {
-            if (fgets(line, sizeof line, file) != NULL && strrchr(line, ')') != NULL) {
-                unsigned long long user, system;
-                if (sscanf(strrchr(line, ')'), ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user, &system) == 2) {
-                    usage.user_ticks += user;
-                    usage.system_ticks += system;
-                }
-            }
-            fclose(file);
         }
     }
     FILE *file = fopen("/proc/stat", "r");

@@ -43,7 +43,6 @@ uint64_t histogram_quantile(const struct histogram *histogram, double quantile);
 struct usage {
     uint64_t time_ns;
     uint64_t processes_ns; /* of all their threads, also of those that ended */
-    uint64_t user_ticks, system_ticks;
     uint64_t own_ns;
     uint64_t machine_busy_ticks;
 };
