@@ -78,14 +78,14 @@ static void session_lost(struct session *session, int error)
 {
     struct worker *worker = session->worker;
     const struct connection *connection = &session->connection;
-    session->close_error = error;
+    uint8_t state = session->state;
+    session_close(session);
+    COUNT(worker->lost, 1);
     if (!session->slow && !setup.may_close) {
         static const char *const states[] = { "unused", "connecting", "saying hello", "subscribing", "in use", "closed" };
         fail("the connection of %s %u ended while %s (close code %u, %s)", connection->publisher ? "publisher" : "subscriber",
-            connection->number, states[session->state], session->close_code, error != 0 ? strerror(error) : "end of stream");
+            connection->number, states[state], session->close_code, error != 0 ? strerror(error) : "end of stream");
     }
-    session_close(session);
-    COUNT(worker->lost, 1);
 }
 
 static void session_start(struct session *session)
@@ -265,6 +265,7 @@ static void receive_frame(struct session *session, const struct frame *frame, co
         return;
     case CLOSE:
         session->close_code = frame->length >= 2 ? (uint32_t)payload[0] << 8 | payload[1] : 1005;
+        memcpy(frame_begin(&session->connection.out, CLOSE, frame->length >= 2 ? 2 : 0), payload, frame->length >= 2 ? 2 : 0);
         return;
     case PONG:
         return;

@@ -266,13 +266,12 @@ void acknowledged_next(struct connection *connection)
 static bool is_late_or_early(struct session *session, uint32_t stream, uint32_t sequence, uint32_t *expected)
 {
     struct worker *worker = session->worker;
+    _Atomic uint64_t *missing = session->slow ? &worker->slow_missing : &worker->missing;
     if (sequence > *expected) {
         if (worker->gap_count < GAPS_MAX) {
             worker->gaps[worker->gap_count++] = (struct gap) { session, stream, *expected, sequence };
         }
-        if (!session->slow) {
-            COUNT(worker->missing, sequence - *expected);
-        }
+        COUNT(*missing, sequence - *expected);
         *expected = sequence + 1;
         return true;
     }
@@ -284,9 +283,7 @@ static bool is_late_or_early(struct session *session, uint32_t stream, uint32_t 
             if (rest.from < rest.to && worker->gap_count < GAPS_MAX) {
                 worker->gaps[worker->gap_count++] = rest;
             }
-            if (!session->slow) {
-                COUNT(worker->missing, (uint64_t)-1);
-            }
+            COUNT(*missing, (uint64_t)-1);
             COUNT(worker->out_of_order, 1);
             return true;
         }

@@ -559,6 +559,7 @@ static int slow(void)
     flow.channel_subscribers[0] = count - slow_count;
     start_threads();
     connect_all(count + 1);
+    setup.may_close = true;
     uint64_t start = now_ns(), stop = start + (uint64_t)((asked.warmup + asked.seconds) * 1e9), end = stop + (uint64_t)(asked.seconds * 1e9);
     atomic_store(&flow.measure_from_ns, start + (uint64_t)(asked.warmup * 1e9));
     atomic_store(&flow.measure_until_ns, stop);
@@ -606,31 +607,32 @@ static int slow(void)
     report("resident_kb_before", (double)memory_before.resident_kb);
     report("resident_kb_max", (double)memory_max.resident_kb);
     report("resident_kb_after", (double)memory_after.resident_kb);
-    unsigned closed = 0, reset = 0, complete = 0, incomplete = 0;
-    uint64_t slow_missing = 0;
+    unsigned closed = 0, reset = 0, open = 0, others_closed = 0;
+    uint32_t code = 0;
+    uint64_t open_missing = 0;
     for (unsigned i = 0; i < count; i++) {
         const struct session *session = &subscribers[i];
+        bool ended = session->state == CLOSED || session->close_code != 0;
         if (!session->slow) {
-            continue;
-        }
-        uint64_t missing = flow_missing_of(session);
-        slow_missing += session->state == CLOSED ? 0 : missing;
-        if (session->state == CLOSED) {
-            *(session->close_code != 0 ? &closed : &reset) += 1;
+            others_closed += ended;
+        } else if (!ended) {
+            open++;
+            open_missing += flow_missing_of(session);
+        } else if (session->close_code != 0) {
+            closed++;
+            code = session->close_code;
         } else {
-            *(missing == 0 ? &complete : &incomplete) += 1;
+            reset++;
         }
     }
     report("slow_closed_with_code", closed);
-    for (unsigned i = 0; i < count; i++) {
-        if (subscribers[i].slow && subscribers[i].close_code != 0) {
-            report("slow_close_code", subscribers[i].close_code);
-            break;
-        }
+    if (code != 0) {
+        report("slow_close_code", code);
     }
     report("slow_closed_without_code", reset);
-    report("slow_open", complete + incomplete);
-    report("slow_open_missing_the_end", (double)slow_missing);
+    report("slow_open", open);
+    report("slow_open_missing", (double)(open_missing + SUM(slow_missing)));
+    report("others_closed", others_closed); /* and so their deliveries are missing */
     flow.expected_deliveries += SUM(deliveries_ignored);
     return report_end(report_correctness());
 }

@@ -30,7 +30,6 @@ struct session {
     uint32_t stash_length, stash_capacity;
     struct buffer assembly;
     uint32_t close_code;  /* from the server's close frame */
-    int close_error;      /* errno of the socket */
     uint32_t starts;      /* how often it was started: a storm uses it again */
     uint64_t started_ns;
 };
@@ -57,7 +56,7 @@ struct worker {
     /* Figures, read by the main thread. */
     _Atomic uint32_t ready, lost;
     _Atomic uint64_t deliveries, deliveries_ignored, acknowledgements, connects;
-    _Atomic uint64_t missing, duplicate, out_of_order;
+    _Atomic uint64_t missing, slow_missing, duplicate, out_of_order;
     struct histogram *delivery, *acknowledgement, *connect;
     struct gap gaps[GAPS_MAX];
     uint32_t gap_count;
