@@ -5,7 +5,7 @@
 
 struct flow flow;
 
-/* Enough for what is under way at a fixed rate: beyond it the server is seconds behind, and publishes wait here. */
+/* Of all publishers. Enough for what is under way at a fixed rate: beyond it the server is seconds behind, and publishes wait here. */
 #define SLOTS_AT_RATE 65536
 #define OUT_MAX (256 * 1024)
 #define BATCH_MAX 5
@@ -86,7 +86,7 @@ void flow_prepare(void)
         flow.stream_publisher[stream] = stream % publishers;
         flow.stream_index[stream] = stream / channels;
     }
-    uint32_t window = flow.rate > 0 ? SLOTS_AT_RATE : flow.window / options.batch > 0 ? flow.window / options.batch : 1;
+    uint32_t window = flow.rate > 0 ? SLOTS_AT_RATE / publishers + 1 : flow.window / options.batch > 0 ? flow.window / options.batch : 1;
     uint32_t slots = 1;
     while (slots < window) {
         slots *= 2;

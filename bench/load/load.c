@@ -61,7 +61,7 @@ void fail(const char *format, ...)
     va_end(arguments);
     fprintf(stderr, "load: %s\n", text);
     for (char *c = text; *c != 0; c++) {
-        *c = *c == '"' || *c == '\\' || (unsigned char)*c < ' ' ? '\'' : *c;
+        *c = *c == '"' || *c == '\\' || (unsigned char)*c < ' ' || (unsigned char)*c > '~' ? '\'' : *c;
     }
     printf("{\"scenario\":\"%s\",\"protocol\":\"%s\",\"ok\":false,\"error\":\"%s\"}\n", scenario, asked.protocol, text);
     fflush(stdout);
