@@ -230,8 +230,9 @@ static void receive_message(struct session *session, const uint8_t *data, size_t
         data = assembly->data;
         length = assembly->length;
     }
+    uint32_t start = session->starts;
     size_t consumed = protocol->receive(&session->connection, data, length);
-    if (session->state == CLOSED) {
+    if (session->state == CLOSED || session->starts != start) {
         return;
     }
     if (assembly->length > 0) {
