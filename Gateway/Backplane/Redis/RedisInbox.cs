@@ -36,7 +36,7 @@ internal sealed class RedisInbox : IAsyncDisposable
 
     /// <summary>Adds a message. Called by one session at a time.</summary>
     /// <returns><see langword="false"/> where too much waits already.</returns>
-    public bool TryAdd(PatternKey pattern, byte[] message)
+    public bool TryAdd(RedisSubscription subscription, byte[] message)
     {
         if (Bytes >= BytesMax)
         {
@@ -44,14 +44,14 @@ internal sealed class RedisInbox : IAsyncDisposable
         }
 
         Interlocked.Add(ref _bytes, message.Length + OverheadBytes);
-        return _items.Writer.TryWrite(new Item(pattern, message, null));
+        return _items.Writer.TryWrite(new Item(subscription, message, null));
     }
 
     /// <summary>Returns when everything that was added before has been delivered.</summary>
     public Task FlushAsync(CancellationToken cancellationToken)
     {
         var reached = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        _items.Writer.TryWrite(new Item(default, [], reached));
+        _items.Writer.TryWrite(new Item(null, [], reached));
         return reached.Task.WaitAsync(cancellationToken);
     }
 
@@ -78,7 +78,11 @@ internal sealed class RedisInbox : IAsyncDisposable
                 // What was accepted is delivered, however long that takes. Meanwhile the messages behind it fill the inbox.
             }
 
-            Deliver(item.Pattern, item.Message);
+            if (!item.Subscription!.HasEnded)
+            {
+                Deliver(item.Subscription.Pattern, item.Message);
+            }
+
             Interlocked.Add(ref _bytes, -(item.Message.Length + OverheadBytes));
         }
     }
@@ -114,5 +118,5 @@ internal sealed class RedisInbox : IAsyncDisposable
         }
     }
 
-    private readonly record struct Item(PatternKey Pattern, byte[] Message, TaskCompletionSource? Reached);
+    private readonly record struct Item(RedisSubscription? Subscription, byte[] Message, TaskCompletionSource? Reached);
 }

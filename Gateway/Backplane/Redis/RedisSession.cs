@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
 using Fanfare.Gateway.Channels;
@@ -21,6 +22,25 @@ internal static class RedisEndReason
     public const string Refused = "refused";
 }
 
+/// <summary>One subscription to a pattern, from its subscribe to its unsubscribe. Safe for concurrent use.</summary>
+/// <remarks>
+/// The next subscription to the same pattern is another one: were it given what still waits of this one, it would get an older event, and
+/// then miss those that were published while there was no subscription.
+/// </remarks>
+internal sealed class RedisSubscription(PatternKey pattern)
+{
+    private volatile bool _hasEnded;
+
+    /// <summary>The pattern.</summary>
+    public PatternKey Pattern { get; } = pattern;
+
+    /// <summary>Whether nobody asks any more.</summary>
+    public bool HasEnded => _hasEnded;
+
+    /// <summary>Nobody asks any more.</summary>
+    public void End() => _hasEnded = true;
+}
+
 /// <summary>A pair of connections to Redis, one to publish and one to listen, from their opening until the first of them breaks.</summary>
 /// <remarks>
 /// The client library would reconnect by itself, and would restore what was subscribed behind our back. What was published in between
@@ -40,6 +60,7 @@ internal sealed class RedisSession : IDisposable
     private readonly string _namePrefix;
     private readonly RedisInbox _inbox;
     private readonly Lock _lock = new();
+    private readonly ConcurrentDictionary<string, RedisSubscription> _subscriptions = new(StringComparer.Ordinal);
     private readonly CancellationTokenSource _ended = new();
     private readonly string _probeName;
     private readonly TimeProvider _timeProvider;
@@ -108,12 +129,24 @@ internal sealed class RedisSession : IDisposable
         }
     }
 
-    /// <summary>Asks for what is published to a pattern; completes when Redis has confirmed.</summary>
-    public Task SubscribeAsync(PatternKey pattern) =>
-        SubscribeAsync(_namePrefix + pattern.Value, (_, message) => Receive(pattern, message));
+    /// <summary>Asks for what is published to a pattern; completes when Redis has confirmed. Not twice before it asks no longer.</summary>
+    public Task SubscribeAsync(PatternKey pattern)
+    {
+        var subscription = new RedisSubscription(pattern);
+        _subscriptions[pattern.Value] = subscription;
+        return SubscribeAsync(_namePrefix + pattern.Value, (_, message) => Receive(subscription, message));
+    }
 
-    /// <summary>Asks no longer.</summary>
-    public Task UnsubscribeAsync(PatternKey pattern) => _listening.UnsubscribeAsync(ToName(_namePrefix + pattern.Value));
+    /// <summary>Asks no longer. What has arrived by then and still waits is not delivered.</summary>
+    public Task UnsubscribeAsync(PatternKey pattern)
+    {
+        if (_subscriptions.TryRemove(pattern.Value, out var subscription))
+        {
+            subscription.End();
+        }
+
+        return _listening.UnsubscribeAsync(ToName(_namePrefix + pattern.Value));
+    }
 
     /// <summary>Publishes; completes when Redis has handed the message to all who listen.</summary>
     public Task PublishAsync(ChannelKey channel, byte[] message)
@@ -220,12 +253,12 @@ internal sealed class RedisSession : IDisposable
         }
     }
 
-    private void Receive(PatternKey pattern, RedisValue message)
+    private void Receive(RedisSubscription subscription, RedisValue message)
     {
         // Under the lock, so that nothing of a session arrives after its end: its successor may have it too.
         lock (_lock)
         {
-            if (_hasEnded || _inbox.TryAdd(pattern, message!))
+            if (_hasEnded || _inbox.TryAdd(subscription, message!))
             {
                 return;
             }
