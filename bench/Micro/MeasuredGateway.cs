@@ -34,35 +34,21 @@ internal sealed class MeasuredGateway : IAsyncDisposable
     private readonly RequestOrigin _origin = new("request", IPAddress.Parse("192.0.2.7"), new HeaderDictionary { ["host"] = "localhost:8080" });
 
     /// <param name="settings">Settings as on the command line.</param>
-    /// <param name="provider">The API's one provider.</param>
+    /// <param name="authentication">The API's one provider.</param>
     /// <param name="keys">The API's keys.</param>
-    public MeasuredGateway(string[] settings, AuthProvider provider, params string[] keys)
+    public MeasuredGateway(string[] settings, AuthProvider authentication, params string[] keys)
     {
+        // Handlers are looked up by the namespaces that are served, so the API has to be one of them.
         _application = GatewayApplication.Create(
             ["--data", _data, "--Fanfare:Region=eu-west-1", "--Fanfare:AccountId=123456789012", .. settings],
-            services => services.AddLogging(logging => logging.ClearProviders()));
+            services => services
+                .AddLogging(logging => logging.ClearProviders())
+                .AddSingleton(provider => new ApiDirectory([CreateApi(provider, authentication, keys)])));
         var services = _application.Services;
         _authorizer = services.GetRequiredService<Authorizer>();
         _publisher = services.GetRequiredService<EventPublisher>();
         _errors = PublishErrors.ForWebSocket(services.GetRequiredService<IOptions<GatewayLimits>>().Value);
-        var modes = provider.Mode.ToSet();
-        _api = new ServedApi(
-            new Api
-            {
-                Id = ApiId,
-                Name = "measured",
-                HttpHost = "localhost:8080",
-                RealtimeHost = "localhost:8080",
-                AuthProviders = [provider],
-                ConnectionModes = modes,
-                DefaultPublishModes = modes,
-                DefaultSubscribeModes = modes,
-                Namespaces = new[] { new ChannelNamespace { Name = Namespace } }.ToFrozenDictionary(ns => ns.Name),
-                Keys = [.. keys.Select(key => new ApiKey { Hash = ApiKey.ComputeHash(key) })],
-            },
-            services.GetRequiredService<IOptions<GatewayOptions>>().Value,
-            services.GetRequiredService<GatewayMetrics>(),
-            TimeProvider.System);
+        _api = services.GetRequiredService<ApiDirectory>().Default;
     }
 
     /// <summary>Puts a publish together as clients send it.</summary>
@@ -114,6 +100,28 @@ internal sealed class MeasuredGateway : IAsyncDisposable
     {
         await _application.DisposeAsync();
         Directory.Delete(_data, recursive: true);
+    }
+
+    private static ServedApi CreateApi(IServiceProvider services, AuthProvider authentication, string[] keys)
+    {
+        var modes = authentication.Mode.ToSet();
+        return new ServedApi(
+            new Api
+            {
+                Id = ApiId,
+                Name = "measured",
+                HttpHost = "localhost:8080",
+                RealtimeHost = "localhost:8080",
+                AuthProviders = [authentication],
+                ConnectionModes = modes,
+                DefaultPublishModes = modes,
+                DefaultSubscribeModes = modes,
+                Namespaces = new[] { new ChannelNamespace { Name = Namespace } }.ToFrozenDictionary(ns => ns.Name),
+                Keys = [.. keys.Select(key => new ApiKey { Hash = ApiKey.ComputeHash(key) })],
+            },
+            services.GetRequiredService<IOptions<GatewayOptions>>().Value,
+            services.GetRequiredService<GatewayMetrics>(),
+            TimeProvider.System);
     }
 
     // What is refused costs something else, so figures of it would mislead.
