@@ -11,7 +11,8 @@ namespace Fanfare.Gateway.Authorization;
 /// </remarks>
 internal readonly struct Credentials
 {
-    private static readonly JsonReaderOptions s_readerOptions = new() { MaxDepth = 8 };
+    private const int DepthMax = 8;
+    private const int MemberDepthMax = DepthMax - 1;
 
     private readonly ReadOnlyMemory<byte> _json;
     private readonly IHeaderDictionary? _headers;
@@ -61,9 +62,9 @@ internal readonly struct Credentials
         {
             return TryParseCore(json, out credentials);
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        catch (InvalidOperationException)
         {
-            // InvalidOperationException: a lone surrogate, which has no UTF-8 form.
+            // A lone surrogate, which has no UTF-8 form.
             return false;
         }
     }
@@ -103,7 +104,7 @@ internal readonly struct Credentials
 
         // Parsed before, so it is well formed; where a name comes twice the last one counts, as it did there.
         var headers = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
-        using var document = JsonDocument.Parse(_json, new JsonDocumentOptions { MaxDepth = s_readerOptions.MaxDepth });
+        using var document = JsonDocument.Parse(_json, new JsonDocumentOptions { MaxDepth = DepthMax });
         foreach (var property in document.RootElement.EnumerateObject())
         {
             if (property.Value.ValueKind == JsonValueKind.String && TryGetText(property) is { } text)
@@ -132,49 +133,65 @@ internal readonly struct Credentials
     private static bool TryParseCore(ReadOnlyMemory<byte> json, out Credentials credentials)
     {
         credentials = default;
-        var reader = new Utf8JsonReader(json.Span, s_readerOptions);
-        if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
+        var scanner = new JsonScanner(json.Span);
+        if (!scanner.TryPass((byte)'{'))
         {
             return false;
         }
 
-        ReadOnlyMemory<byte> apiKey = default, authorization = default;
-        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        ReadOnlyMemory<byte>? apiKey = null, authorization = null;
+        var isEnd = scanner.TryPass((byte)'}');
+        while (!isEnd)
         {
+            if (!scanner.TryReadName(out var token, out var isEscaped))
+            {
+                return false;
+            }
+
             // Escaped names are not worth resolving: no client writes "x-api-\u006bey".
-            var name = reader.ValueSpan;
-            if (Ascii.EqualsIgnoreCase(name, "x-api-key"u8))
+            var name = token[1..^1];
+            var isRead = Ascii.EqualsIgnoreCase(name, "x-api-key"u8) ? JsonText.TryReadString(ref scanner, json, MemberDepthMax, out apiKey)
+                : Ascii.EqualsIgnoreCase(name, "authorization"u8) ? JsonText.TryReadString(ref scanner, json, MemberDepthMax, out authorization)
+                : TrySkipMember(ref scanner, token, isEscaped);
+            if (!isRead || !scanner.TryPassSeparator((byte)'}', out isEnd))
             {
-                apiKey = JsonText.ReadString(ref reader, json) ?? default;
-            }
-            else if (Ascii.EqualsIgnoreCase(name, "authorization"u8))
-            {
-                authorization = JsonText.ReadString(ref reader, json) ?? default;
-            }
-            else
-            {
-                // Read later, and only by some modes; a lone surrogate, which has no UTF-8 form, is refused now.
-                ResolveIfEscaped(ref reader);
-                reader.Read();
-                ResolveIfEscaped(ref reader);
-                reader.Skip();
+                return false;
             }
         }
 
-        while (reader.Read())
+        if (!scanner.IsAtEnd())
         {
+            return false;
         }
 
-        credentials = new Credentials(json, apiKey, authorization);
+        credentials = new Credentials(json, apiKey ?? default, authorization ?? default);
         return true;
     }
 
-    private static void ResolveIfEscaped(ref Utf8JsonReader reader)
+    // Read later, and only by some modes; a lone surrogate, which has no UTF-8 form, is refused now.
+    private static bool TrySkipMember(ref JsonScanner scanner, ReadOnlySpan<byte> name, bool isNameEscaped)
     {
-        if (reader.ValueIsEscaped)
+        if (isNameEscaped)
         {
-            _ = reader.GetString();
+            _ = JsonText.Unescape(name);
         }
+
+        if (scanner.Peek() != (byte)'"')
+        {
+            return scanner.TrySkipValue(MemberDepthMax);
+        }
+
+        if (!scanner.TryReadString(out var value, out var isValueEscaped))
+        {
+            return false;
+        }
+
+        if (isValueEscaped)
+        {
+            _ = JsonText.Unescape(value);
+        }
+
+        return true;
     }
 
     private static ReadOnlyMemory<byte> GetBytes(IHeaderDictionary headers, string name) =>

@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Text.Json;
 
 namespace Fanfare.Gateway.Protocol;
 
@@ -34,8 +33,7 @@ internal readonly struct ClientMessage
 
     // Deeper nesting than this in members that nobody reads is refused with the message.
     private const int DepthMax = 512;
-
-    private static readonly JsonReaderOptions s_readerOptions = new() { MaxDepth = DepthMax };
+    private const int MemberDepthMax = DepthMax - 1;
 
     private static readonly SearchValues<byte> s_idBytes =
         SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+"u8);
@@ -72,9 +70,9 @@ internal readonly struct ClientMessage
         {
             return TryParseCore(json, out message);
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        catch (InvalidOperationException)
         {
-            // InvalidOperationException: a member's name holds a lone surrogate, which has no UTF-8 form.
+            // A member's name holds a lone surrogate, which has no UTF-8 form.
             message = default;
             return false;
         }
@@ -83,55 +81,48 @@ internal readonly struct ClientMessage
     private static bool TryParseCore(ReadOnlyMemory<byte> json, out ClientMessage message)
     {
         message = default;
-        var reader = new Utf8JsonReader(json.Span, s_readerOptions);
-        if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
+        var scanner = new JsonScanner(json.Span);
+        if (!scanner.TryPass((byte)'{'))
         {
             return false;
         }
 
         var type = ClientMessageType.Unknown;
-        ReadOnlyMemory<byte> id = default, channelToken = default, events = default, authorization = default;
-        ReadOnlyMemory<byte>? channel = null;
-        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        ReadOnlyMemory<byte> channelToken = default, events = default, authorization = default;
+        ReadOnlyMemory<byte>? id = null, channel = null;
+        var isEnd = scanner.TryPass((byte)'}');
+        while (!isEnd)
         {
-            if (reader.ValueTextEquals("type"u8))
+            if (!scanner.TryReadName(out var name, out var isEscaped))
             {
-                reader.Read();
-                type = ReadType(ref reader);
-                reader.Skip();
+                return false;
             }
-            else if (reader.ValueTextEquals("id"u8))
+
+            var isRead = FindMember(name, isEscaped) switch
             {
-                id = ReadString(ref reader, json) ?? default;
-            }
-            else if (reader.ValueTextEquals("channel"u8))
+                Member.Type => TryReadType(ref scanner, out type),
+                Member.Id => TryReadString(ref scanner, json, out id, out _),
+                Member.Channel => TryReadString(ref scanner, json, out channel, out channelToken),
+                Member.Events => TryReadRaw(ref scanner, json, out events),
+                Member.Authorization => TryReadRaw(ref scanner, json, out authorization),
+                _ => scanner.TrySkipValue(MemberDepthMax),
+            };
+            if (!isRead || !scanner.TryPassSeparator((byte)'}', out isEnd))
             {
-                channel = ReadString(ref reader, json);
-                channelToken = channel is null ? default : json[(int)reader.TokenStartIndex..(int)reader.BytesConsumed];
-            }
-            else if (reader.ValueTextEquals("events"u8))
-            {
-                events = ReadRaw(ref reader, json);
-            }
-            else if (reader.ValueTextEquals("authorization"u8))
-            {
-                authorization = ReadRaw(ref reader, json);
-            }
-            else
-            {
-                reader.Skip();
+                return false;
             }
         }
 
-        // What follows the object must be white space; the reader throws where it is not.
-        while (reader.Read())
+        if (!scanner.IsAtEnd())
         {
+            return false;
         }
 
+        var givenId = id ?? default;
         message = new ClientMessage
         {
             Type = type,
-            Id = IsValidId(id.Span) ? id : default,
+            Id = IsValidId(givenId.Span) ? givenId : default,
             Channel = channel,
             ChannelToken = channelToken,
             Events = events,
@@ -140,38 +131,95 @@ internal readonly struct ClientMessage
         return true;
     }
 
-    private static ClientMessageType ReadType(ref Utf8JsonReader reader)
+    private static Member FindMember(ReadOnlySpan<byte> token, bool isEscaped)
     {
-        if (reader.TokenType != JsonTokenType.String)
+        if (isEscaped)
         {
-            return ClientMessageType.Unknown;
+            return JsonText.UnescapedEquals(token, "type"u8) ? Member.Type
+                : JsonText.UnescapedEquals(token, "id"u8) ? Member.Id
+                : JsonText.UnescapedEquals(token, "channel"u8) ? Member.Channel
+                : JsonText.UnescapedEquals(token, "events"u8) ? Member.Events
+                : JsonText.UnescapedEquals(token, "authorization"u8) ? Member.Authorization
+                : Member.Unknown;
         }
 
-        return reader.ValueTextEquals("publish"u8) ? ClientMessageType.Publish
-            : reader.ValueTextEquals("subscribe"u8) ? ClientMessageType.Subscribe
-            : reader.ValueTextEquals("unsubscribe"u8) ? ClientMessageType.Unsubscribe
-            : reader.ValueTextEquals("connection_init"u8) ? ClientMessageType.ConnectionInit
-            : ClientMessageType.Unknown;
+        var name = token[1..^1];
+        return name.SequenceEqual("type"u8) ? Member.Type
+            : name.SequenceEqual("id"u8) ? Member.Id
+            : name.SequenceEqual("channel"u8) ? Member.Channel
+            : name.SequenceEqual("events"u8) ? Member.Events
+            : name.SequenceEqual("authorization"u8) ? Member.Authorization
+            : Member.Unknown;
     }
 
-    private static ReadOnlyMemory<byte>? ReadString(ref Utf8JsonReader reader, ReadOnlyMemory<byte> json)
+    private static bool TryReadType(ref JsonScanner scanner, out ClientMessageType type)
     {
+        type = ClientMessageType.Unknown;
+        if (scanner.Peek() != (byte)'"')
+        {
+            return scanner.TrySkipValue(MemberDepthMax);
+        }
+
+        if (!scanner.TryReadString(out var token, out var isEscaped))
+        {
+            return false;
+        }
+
+        type = Is(token, isEscaped, "publish"u8) ? ClientMessageType.Publish
+            : Is(token, isEscaped, "subscribe"u8) ? ClientMessageType.Subscribe
+            : Is(token, isEscaped, "unsubscribe"u8) ? ClientMessageType.Unsubscribe
+            : Is(token, isEscaped, "connection_init"u8) ? ClientMessageType.ConnectionInit
+            : ClientMessageType.Unknown;
+        return true;
+    }
+
+    private static bool Is(ReadOnlySpan<byte> token, bool isEscaped, ReadOnlySpan<byte> text) =>
+        isEscaped ? JsonText.UnescapedEquals(token, text) : token[1..^1].SequenceEqual(text);
+
+    private static bool TryReadString(
+        ref JsonScanner scanner, ReadOnlyMemory<byte> json, out ReadOnlyMemory<byte>? text, out ReadOnlyMemory<byte> token)
+    {
+        scanner.Peek();
+        var start = scanner.Position;
+        token = default;
         try
         {
-            return JsonText.ReadString(ref reader, json);
+            if (!JsonText.TryReadString(ref scanner, json, MemberDepthMax, out text))
+            {
+                return false;
+            }
         }
         catch (InvalidOperationException)
         {
             // A lone surrogate has no UTF-8 form, so it is in no channel and in no id.
-            return null;
+            text = null;
         }
+
+        token = text is null ? default : json[start..scanner.Position];
+        return true;
     }
 
-    private static ReadOnlyMemory<byte> ReadRaw(ref Utf8JsonReader reader, ReadOnlyMemory<byte> json)
+    private static bool TryReadRaw(ref JsonScanner scanner, ReadOnlyMemory<byte> json, out ReadOnlyMemory<byte> value)
     {
-        reader.Read();
-        var start = (int)reader.TokenStartIndex;
-        reader.Skip();
-        return json[start..(int)reader.BytesConsumed];
+        scanner.Peek();
+        var start = scanner.Position;
+        if (!scanner.TrySkipValue(MemberDepthMax))
+        {
+            value = default;
+            return false;
+        }
+
+        value = json[start..scanner.Position];
+        return true;
+    }
+
+    private enum Member
+    {
+        Unknown,
+        Type,
+        Id,
+        Channel,
+        Events,
+        Authorization,
     }
 }

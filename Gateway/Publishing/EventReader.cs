@@ -1,6 +1,8 @@
 using System.Buffers;
-using System.Text.Json;
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using Fanfare.Gateway.Backplane;
+using Fanfare.Gateway.Protocol;
 
 namespace Fanfare.Gateway.Publishing;
 
@@ -35,8 +37,8 @@ internal static class EventReader
     /// <summary>How deep an event may nest. JSON parsers of clients give up at some thousands.</summary>
     private const int DepthMax = 1000;
 
-    private static readonly JsonReaderOptions s_eventOptions = new() { MaxDepth = DepthMax };
-    private static readonly JsonReaderOptions s_arrayOptions = new() { MaxDepth = DepthMax };
+    // Of events up to about this size the escapes are resolved on the stack.
+    private const int ScratchLength = 1024;
 
     /// <summary>Reads and checks the events.</summary>
     /// <param name="json">The JSON of <c>events</c>, known to be well formed; empty where there was none.</param>
@@ -45,21 +47,15 @@ internal static class EventReader
     public static EventsError TryRead(ReadOnlySpan<byte> json, GatewayLimits limits, out EventBatch? batch)
     {
         batch = null;
-        if (json.Length == 0)
-        {
-            return EventsError.NotAnArray;
-        }
-
-        var reader = new Utf8JsonReader(json, s_arrayOptions);
-        reader.Read();
-        if (reader.TokenType != JsonTokenType.StartArray)
+        var scanner = new JsonScanner(json);
+        if (!scanner.TryPass((byte)'['))
         {
             return EventsError.NotAnArray;
         }
 
         // Quotes and the closing brace come on top of what stands between the array's brackets, which its own bytes pay for.
         var events = EventBatch.Rent(json.Length + limits.EventsPerPublishMax);
-        var error = ReadAll(ref reader, json, limits, events);
+        var error = ReadAll(ref scanner, limits, events);
         if (error == EventsError.None)
         {
             batch = events;
@@ -72,22 +68,28 @@ internal static class EventReader
         return error;
     }
 
-    private static EventsError ReadAll(ref Utf8JsonReader reader, ReadOnlySpan<byte> json, GatewayLimits limits, EventBatch events)
+    private static EventsError ReadAll(ref JsonScanner scanner, GatewayLimits limits, EventBatch events)
     {
+        if (scanner.TryPass((byte)']'))
+        {
+            return EventsError.Empty;
+        }
+
         long totalBytes = 0;
-        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+        bool isEnd;
+        do
         {
             if (events.Count == limits.EventsPerPublishMax)
             {
                 return EventsError.TooMany;
             }
 
-            if (reader.TokenType != JsonTokenType.String)
+            if (!scanner.TryReadString(out var token, out var isEscaped))
             {
                 return EventsError.NotAString;
             }
 
-            if (!TryMeasure(ref reader, out var eventBytes))
+            if (!TryMeasure(token, isEscaped, out var eventBytes))
             {
                 return EventsError.NotJson;
             }
@@ -104,28 +106,32 @@ internal static class EventReader
             }
             else
             {
-                events.Add(json[(int)reader.TokenStartIndex..(int)reader.BytesConsumed]);
+                events.Add(token);
             }
         }
+        while (scanner.TryPassSeparator((byte)']', out isEnd) && !isEnd);
 
-        return events.Count == 0 ? EventsError.Empty : EventsError.None;
+        Debug.Assert(isEnd, "The array was not well formed.");
+        return EventsError.None;
     }
 
-    private static bool TryMeasure(ref Utf8JsonReader reader, out int eventBytes)
+    [SkipLocalsInit]
+    private static bool TryMeasure(ReadOnlySpan<byte> token, bool isEscaped, out int eventBytes)
     {
-        if (!reader.ValueIsEscaped)
+        if (!isEscaped)
         {
-            eventBytes = reader.ValueSpan.Length;
-            return IsJson(reader.ValueSpan);
+            eventBytes = token.Length - 2;
+            return JsonScanner.IsValue(token[1..^1], DepthMax);
         }
 
         byte[]? rented = null;
-        var length = reader.ValueSpan.Length;
-        var unescaped = length <= 1024 ? stackalloc byte[1024] : (rented = ArrayPool<byte>.Shared.Rent(length));
+        var unescaped = token.Length <= ScratchLength
+            ? stackalloc byte[ScratchLength]
+            : (rented = ArrayPool<byte>.Shared.Rent(token.Length));
         try
         {
-            eventBytes = reader.CopyString(unescaped);
-            return IsJson(unescaped[..eventBytes]);
+            eventBytes = JsonText.Unescape(token, unescaped);
+            return JsonScanner.IsValue(unescaped[..eventBytes], DepthMax);
         }
         catch (InvalidOperationException)
         {
@@ -139,23 +145,6 @@ internal static class EventReader
             {
                 ArrayPool<byte>.Shared.Return(rented);
             }
-        }
-    }
-
-    private static bool IsJson(ReadOnlySpan<byte> text)
-    {
-        try
-        {
-            var reader = new Utf8JsonReader(text, s_eventOptions);
-            while (reader.Read())
-            {
-            }
-
-            return true;
-        }
-        catch (JsonException)
-        {
-            return false;
         }
     }
 }
