@@ -13,28 +13,28 @@ internal sealed class ApiKeyAuthenticator(TimeProvider timeProvider) : IAuthenti
 
     /// <inheritdoc/>
     public ValueTask<AuthDecision> AuthenticateAsync(AuthRequest request, CancellationToken cancellationToken) =>
-        new(IsLive(request.Api.Model, request.Credentials.ApiKey.Span)
-            ? AuthDecision.Grant(identity: null)
+        new(FindLive(request.Api.Model, request.Credentials.ApiKey.Span) is { } key
+            ? AuthDecision.Grant(identity: null, KeyProof.Of(key))
             : AuthDecision.Refuse(ProtocolError.Unauthorized));
 
-    private bool IsLive(Api api, ReadOnlySpan<byte> presented)
+    private ApiKey? FindLive(Api api, ReadOnlySpan<byte> presented)
     {
         Span<byte> hash = stackalloc byte[ApiKey.HashLength];
         SHA256.HashData(presented, hash);
 
         // Every key is compared, and each in a time that does not depend on where it differs.
         var keys = api.Keys;
-        var isLive = false;
+        ApiKey? live = null;
         for (var i = 0; i < keys.Count; i++)
         {
             var key = keys[i];
             if (AreEqual(hash, key.Hash.Span) && (key.Expires is not { } expires || expires > timeProvider.GetUtcNow()))
             {
-                isLive = true;
+                live = key;
             }
         }
 
-        return isLive;
+        return live;
     }
 
     // CryptographicOperations.FixedTimeEquals goes byte by byte, which with 50 keys costs more than all else in a publish. Hashes
@@ -49,5 +49,15 @@ internal sealed class ApiKeyAuthenticator(TimeProvider timeProvider) : IAuthenti
         var a = MemoryMarshal.Cast<byte, ulong>(left);
         var b = MemoryMarshal.Cast<byte, ulong>(right);
         return ((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3])) == 0;
+    }
+
+    /// <summary>That a key was presented. An API's keys stay as they are while it is served, but for their end.</summary>
+    private sealed class KeyProof(DateTimeOffset expires) : IProof
+    {
+        private static readonly KeyProof s_forever = new(DateTimeOffset.MaxValue);
+
+        public static KeyProof Of(ApiKey key) => key.Expires is { } expires ? new KeyProof(expires) : s_forever;
+
+        public bool IsGood(DateTimeOffset now) => expires > now;
     }
 }

@@ -114,6 +114,9 @@ internal readonly struct AuthRequest
     /// <summary>The request's own credentials.</summary>
     public required Credentials Credentials { get; init; }
 
+    /// <summary>What the connection remembers of its credentials; <see langword="null"/> where nothing is to be remembered.</summary>
+    public AuthorizationMemo? Memo { get; init; }
+
     /// <summary>The token among the credentials, where the mode is one of tokens; set by the <see cref="Authorizer"/>.</summary>
     public PresentedToken? Token { get; init; }
 

@@ -26,7 +26,12 @@ internal sealed class Authorizer
     }
 
     /// <summary>Decides. Safe for concurrent use.</summary>
-    public async ValueTask<AuthDecision> AuthorizeAsync(AuthRequest request, CancellationToken cancellationToken)
+    public ValueTask<AuthDecision> AuthorizeAsync(in AuthRequest request, CancellationToken cancellationToken) =>
+        request.Memo is { } memo && memo.TryRecall(request.Credentials, out var mode, out var identity)
+            ? new(GetAllowedModes(request).Includes(mode) ? AuthDecision.Grant(identity) : RefuseMode(request.Operation))
+            : VerifyAsync(request, cancellationToken);
+
+    private async ValueTask<AuthDecision> VerifyAsync(AuthRequest request, CancellationToken cancellationToken)
     {
         if (!_failedAttempts.MayTry(request))
         {
@@ -66,14 +71,22 @@ internal sealed class Authorizer
 
         if (!GetAllowedModes(request).Includes(mode))
         {
-            return AuthDecision.Refuse(
-                request.Operation == AuthOperation.Connect ? ProtocolError.Unauthorized : ProtocolError.NotAllowed);
+            return RefuseMode(request.Operation);
         }
 
-        return await authenticator.PermitAsync(request, authenticated.Identity, cancellationToken);
+        var permitted = await authenticator.PermitAsync(request, authenticated.Identity, cancellationToken);
+        if (permitted.Error is null && authenticated.Proof is { } proof)
+        {
+            request.Memo?.Keep(request.Credentials, mode, authenticated.Identity, proof);
+        }
+
+        return permitted;
     }
 
-    private static AuthModes GetAllowedModes(AuthRequest request) => request.Operation switch
+    private static AuthDecision RefuseMode(AuthOperation operation) =>
+        AuthDecision.Refuse(operation == AuthOperation.Connect ? ProtocolError.Unauthorized : ProtocolError.NotAllowed);
+
+    private static AuthModes GetAllowedModes(in AuthRequest request) => request.Operation switch
     {
         AuthOperation.Connect => request.Api.Model.ConnectionModes,
         AuthOperation.Publish => request.Namespace?.PublishModes ?? AuthModes.None,

@@ -37,6 +37,9 @@ internal sealed partial class Connection
     private ITimer? _rejectionTimer;
     private long _began;
 
+    // From the first publish on; of credentials that only subscribe nothing need be kept.
+    private AuthorizationMemo? _authorization;
+
     // Under the lock, since subscribes end beside the receive loop; and how many more there will be if all of them succeed.
     private List<Subscription>? _subscriptions;
     private int _subscribesUnderWay;
@@ -324,14 +327,15 @@ internal sealed partial class Connection
             return;
         }
 
-        if (!Credentials.TryParse(message.Authorization, out var credentials))
+        _authorization ??= new AuthorizationMemo(_services.TimeProvider);
+        if (!_authorization.TryParse(message.Authorization, out var credentials))
         {
             _output.Send(ServerMessages.PublishError(message.Id.Span, ProtocolError.MalformedAuthorization));
             return;
         }
 
         var result = await _services.Publisher.PublishAsync(
-            _api, message, new PublishSender(credentials, SignedContent.Message(message.ChannelToken, message.Events), _origin), _services.PublishErrors, _publishRate, _aborted);
+            _api, message, new PublishSender(credentials, SignedContent.Message(message.ChannelToken, message.Events), _origin, _authorization), _services.PublishErrors, _publishRate, _aborted);
         _services.Log.Operation(_api, _origin.RequestId, "EVENT_PUBLISH", result.Error);
         if (result.Error is { } error)
         {

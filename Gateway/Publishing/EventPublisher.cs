@@ -23,7 +23,8 @@ internal readonly record struct PublishResult(ProtocolError? Error, EventBatch? 
 /// <param name="Credentials">The request's own credentials.</param>
 /// <param name="Content">What a signature covers.</param>
 /// <param name="Origin">Where the request comes from.</param>
-internal readonly record struct PublishSender(Credentials Credentials, SignedContent Content, RequestOrigin Origin);
+/// <param name="Memo">What the connection remembers of its credentials; <see langword="null"/> over HTTP.</param>
+internal readonly record struct PublishSender(Credentials Credentials, SignedContent Content, RequestOrigin Origin, AuthorizationMemo? Memo = null);
 
 /// <summary>The one path that publishes take, over HTTP and WebSocket: check the channel, authorize, check the events, handle, route.</summary>
 /// <remarks>Safe for concurrent use.</remarks>
@@ -89,6 +90,7 @@ internal sealed class EventPublisher(
                 Credentials = sender.Credentials,
                 Content = sender.Content,
                 Origin = sender.Origin,
+                Memo = sender.Memo,
             },
             cancellationToken);
         if (decision.Error is { } refusal)

@@ -31,6 +31,7 @@ internal sealed class MeasuredGateway : IAsyncDisposable
     private readonly ServedApi _api;
 
     // What a connection keeps: made once, at its upgrade.
+    private readonly AuthorizationMemo _memo = new(TimeProvider.System);
     private readonly RequestOrigin _origin = new("request", IPAddress.Parse("192.0.2.7"), new HeaderDictionary { ["host"] = "localhost:8080" });
 
     /// <param name="settings">Settings as on the command line.</param>
@@ -77,12 +78,12 @@ internal sealed class MeasuredGateway : IAsyncDisposable
     /// <summary>Does all that a connection does with the text of a publish, up to the encoded answer; returns the answer's length.</summary>
     public async ValueTask<int> PublishAsync(ReadOnlyMemory<byte> text)
     {
-        if (!ClientMessage.TryParse(text, out var message) || !Credentials.TryParse(message.Authorization, out var credentials))
+        if (!ClientMessage.TryParse(text, out var message) || !_memo.TryParse(message.Authorization, out var credentials))
         {
             throw Invalid();
         }
 
-        var sender = new PublishSender(credentials, SignedContent.Message(message.ChannelToken, message.Events), _origin);
+        var sender = new PublishSender(credentials, SignedContent.Message(message.ChannelToken, message.Events), _origin, _memo);
         var result = await _publisher.PublishAsync(_api, message, sender, _errors, rate: null, CancellationToken.None);
         if (result.Events is not { } events)
         {

@@ -36,7 +36,7 @@ internal abstract class JwtAuthenticator(TokenVerification verification) : IAuth
         }
 
         return token.Proof is { } proof && proof.IsGood(verification.TimeProvider.GetUtcNow())
-            ? new(AuthDecision.Grant(CreateIdentity(token.Jwt, request.Origin.Address)))
+            ? new(AuthDecision.Grant(CreateIdentity(token.Jwt, request.Origin.Address), proof))
             : VerifyAsync(request, token, cancellationToken);
     }
 
@@ -45,7 +45,7 @@ internal abstract class JwtAuthenticator(TokenVerification verification) : IAuth
         var refusal = await VerifyAsync(token, cancellationToken);
         if (refusal == TokenRefusal.None)
         {
-            return AuthDecision.Grant(CreateIdentity(token.Jwt, request.Origin.Address));
+            return AuthDecision.Grant(CreateIdentity(token.Jwt, request.Origin.Address), token.Proof);
         }
 
         JwtLog.TokenRefused(verification.Logger, token.Issuer.Issuer, request.Api.Model.Id, refusal);

@@ -36,7 +36,7 @@ internal sealed class PresentedToken(TokenIssuers scope, TokenIssuer issuer, Jso
 /// <param name="keys">The edition of the keys that verified it.</param>
 /// <param name="signer">The key that did.</param>
 /// <param name="goodUntilMilliseconds">When the first of the token's times runs out, in milliseconds since 1970; not good from then on.</param>
-internal sealed class TokenProof(KeySource source, KeySet keys, VerificationKey signer, long goodUntilMilliseconds)
+internal sealed class TokenProof(KeySource source, KeySet keys, VerificationKey signer, long goodUntilMilliseconds) : IProof
 {
     // The last edition that was seen to hold the signer.
     private volatile KeySet _keys = keys;
