@@ -16,6 +16,9 @@ internal static class GatewayActivity
 
     private static readonly ActivitySource s_source = new(SourceName);
 
+    /// <summary>Whether anybody listens.</summary>
+    public static bool IsListenedTo => s_source.HasListeners();
+
     /// <summary>Starts the span of a publish; <see langword="null"/> where nobody listens.</summary>
     public static Activity? StartPublish(string apiId) =>
         s_source.StartActivity("publish", ActivityKind.Producer)?.SetTag("messaging.system", "fanfare").SetTag("fanfare.api", apiId);

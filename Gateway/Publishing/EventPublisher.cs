@@ -13,11 +13,7 @@ namespace Fanfare.Gateway.Publishing;
 /// <summary>What became of a publish: an error for the whole of it, or the events with what became of each.</summary>
 /// <param name="Error">The error, or <see langword="null"/>.</param>
 /// <param name="Events">The events where there is no error, as they came, with what became of each; the receiver owns the reference.</param>
-/// <param name="Namespace">The namespace where it was found.</param>
-internal readonly record struct PublishResult(ProtocolError? Error, EventBatch? Events, ServedNamespace? Namespace)
-{
-    public static implicit operator PublishResult(ProtocolError error) => new(error, null, null);
-}
+internal readonly record struct PublishResult(ProtocolError? Error, EventBatch? Events);
 
 /// <summary>Who sent a publish, and how that can be verified.</summary>
 /// <param name="Credentials">The request's own credentials.</param>
@@ -44,43 +40,41 @@ internal sealed class EventPublisher(
     /// <param name="errors">The texts of the protocol that the request came by.</param>
     /// <param name="rate">The limit on the connection's publishes, or <see langword="null"/>.</param>
     /// <param name="cancellationToken">Ends the wait when the publisher is gone.</param>
-    public async ValueTask<PublishResult> PublishAsync(
-        ServedApi api, ClientMessage message, PublishSender sender, PublishErrors errors, RateLimit? rate,
-        CancellationToken cancellationToken)
+    /// <remarks>Most publishes wait for nothing; those get by without any state machine.</remarks>
+    public ValueTask<PublishResult> PublishAsync(
+        ServedApi api, in ClientMessage message, in PublishSender sender, PublishErrors errors, RateLimit? rate,
+        CancellationToken cancellationToken) =>
+        GatewayActivity.IsListenedTo
+            ? PublishTracedAsync(api, message, sender, errors, rate, cancellationToken)
+            : PublishAsync(api, message, sender, errors, rate, activity: null, cancellationToken);
+
+    // A method of its own, since a span that is started here must not become the caller's current one.
+    private async ValueTask<PublishResult> PublishTracedAsync(
+        ServedApi api, ClientMessage message, PublishSender sender, PublishErrors errors, RateLimit? rate, CancellationToken cancellationToken)
     {
         using var activity = GatewayActivity.StartPublish(api.Model.Id);
-        var result = await PublishCoreAsync(api, message, sender, errors, rate, activity, cancellationToken);
+        var result = await PublishAsync(api, message, sender, errors, rate, activity, cancellationToken);
         activity.SetResult(result.Error, result.Events?.Count ?? 0);
-        if (result.Error is { } error)
-        {
-            metrics.PublishErrors.Add(1, new("api", api.Model.Id), new("type", error.Label), new("protocol", errors.Protocol));
-        }
-        else
-        {
-            var events = result.Events!;
-            result.Namespace!.Metrics.Published(events.AcceptedCount, events.Count - events.AcceptedCount);
-        }
-
         return result;
     }
 
-    private async ValueTask<PublishResult> PublishCoreAsync(
-        ServedApi api, ClientMessage message, PublishSender sender, PublishErrors errors, RateLimit? rate,
-        Activity? activity, CancellationToken cancellationToken)
+    private ValueTask<PublishResult> PublishAsync(
+        ServedApi api, in ClientMessage message, in PublishSender sender, PublishErrors errors, RateLimit? rate, Activity? activity,
+        CancellationToken cancellationToken)
     {
         if (message.Channel is not { } text)
         {
-            return ProtocolError.MissingChannel;
+            return new(Refuse(api, errors, ProtocolError.MissingChannel));
         }
 
         if (!ChannelKey.TryParse(api.Model.Id, text.Span, _limits, out var channel))
         {
-            return ProtocolError.InvalidChannel;
+            return new(Refuse(api, errors, ProtocolError.InvalidChannel));
         }
 
         activity.SetChannel(channel);
         var ns = api.FindNamespace(channel.Namespace);
-        var decision = await authorizer.AuthorizeAsync(
+        var authorized = authorizer.AuthorizeAsync(
             new AuthRequest
             {
                 Api = api,
@@ -93,53 +87,89 @@ internal sealed class EventPublisher(
                 Memo = sender.Memo,
             },
             cancellationToken);
+        return authorized.IsCompletedSuccessfully
+            ? AdmitAsync(authorized.Result, api, ns, channel, message.Events, sender, errors, rate, cancellationToken)
+            : AwaitAuthorizationAsync(authorized, api, ns, channel, message.Events, sender, errors, rate, cancellationToken);
+    }
+
+    private async ValueTask<PublishResult> AwaitAuthorizationAsync(
+        ValueTask<AuthDecision> authorized, ServedApi api, ServedNamespace? ns, ChannelKey channel, ReadOnlyMemory<byte> json, PublishSender sender,
+        PublishErrors errors, RateLimit? rate, CancellationToken cancellationToken) =>
+        await AdmitAsync(await authorized, api, ns, channel, json, sender, errors, rate, cancellationToken);
+
+    private ValueTask<PublishResult> AdmitAsync(
+        in AuthDecision decision, ServedApi api, ServedNamespace? ns, ChannelKey channel, ReadOnlyMemory<byte> json, in PublishSender sender,
+        PublishErrors errors, RateLimit? rate, CancellationToken cancellationToken)
+    {
         if (decision.Error is { } refusal)
         {
-            return refusal == ProtocolError.TooManyFailedAttempts ? errors.RateExceeded : refusal;
+            return new(Refuse(api, errors, refusal == ProtocolError.TooManyFailedAttempts ? errors.RateExceeded : refusal));
         }
 
         if (rate is not null && !rate.TryTake())
         {
-            return errors.RateExceeded;
+            return new(Refuse(api, errors, errors.RateExceeded));
         }
 
-        var problem = EventReader.TryRead(message.Events.Span, _limits, out var events);
+        var problem = EventReader.TryRead(json.Span, _limits, out var events);
         if (problem != EventsError.None)
         {
-            return errors.Get(problem);
+            return new(Refuse(api, errors, errors.Get(problem)));
         }
 
-        var isRouted = false;
-        try
+        if (api.InboundEventRate is { } inbound && !inbound.TryTake(events!.Count))
         {
-            var status = await HandleAsync(api, ns!, channel, events!, decision.Identity, sender, errors, cancellationToken);
-            isRouted = status is null;
-            return isRouted ? new PublishResult(null, events, ns) : status!;
-        }
-        finally
-        {
-            if (!isRouted)
-            {
-                events!.Release();
-            }
-        }
-    }
-
-    private async ValueTask<ProtocolError?> HandleAsync(
-        ServedApi api, ServedNamespace ns, ChannelKey channel, EventBatch events, Identity? identity, PublishSender sender, PublishErrors errors,
-        CancellationToken cancellationToken)
-    {
-        if (api.InboundEventRate is { } inbound && !inbound.TryTake(events.Count))
-        {
-            return errors.RateExceeded;
+            return new(Conclude(errors.RateExceeded, events, api, ns!, errors));
         }
 
         // Where every event is too large there is nothing to handle.
-        if (handlers.Get(ns).OnPublish is not { } handler || events.AcceptedCount == 0)
+        var handled = handlers.Get(ns!).OnPublish is { } handler && events!.AcceptedCount > 0
+            ? HandleAsync(handler, api, ns!, channel, events, decision.Identity, sender, errors, cancellationToken)
+            : RouteAsync(channel, events!, errors, cancellationToken);
+        return handled.IsCompletedSuccessfully
+            ? new(Conclude(handled.Result, events!, api, ns!, errors))
+            : AwaitRouteAsync(handled, events!, api, ns!, errors);
+    }
+
+    private async ValueTask<PublishResult> AwaitRouteAsync(
+        ValueTask<ProtocolError?> handled, EventBatch events, ServedApi api, ServedNamespace ns, PublishErrors errors)
+    {
+        ProtocolError? error;
+        try
         {
-            return await RouteAsync(channel, events, errors, cancellationToken);
+            error = await handled;
+        }
+        catch
+        {
+            events.Release();
+            throw;
         }
 
+        return Conclude(error, events, api, ns, errors);
+    }
+
+    private PublishResult Conclude(ProtocolError? error, EventBatch events, ServedApi api, ServedNamespace ns, PublishErrors errors)
+    {
+        if (error is not null)
+        {
+            events.Release();
+            return Refuse(api, errors, error);
+        }
+
+        ns.Metrics.Published(events.AcceptedCount, events.Count - events.AcceptedCount);
+        return new PublishResult(null, events);
+    }
+
+    private PublishResult Refuse(ServedApi api, PublishErrors errors, ProtocolError error)
+    {
+        metrics.PublishErrors.Add(1, new("api", api.Model.Id), new("type", error.Label), new("protocol", errors.Protocol));
+        return new PublishResult(error, null);
+    }
+
+    private async ValueTask<ProtocolError?> HandleAsync(
+        IEventHandler handler, ServedApi api, ServedNamespace ns, ChannelKey channel, EventBatch events, Identity? identity, PublishSender sender, PublishErrors errors,
+        CancellationToken cancellationToken)
+    {
         var began = timeProvider.GetTimestamp();
         var outcome = await handler.HandleAsync(
             new HandlerRequest
@@ -173,23 +203,28 @@ internal sealed class EventPublisher(
         }
     }
 
-    private async ValueTask<ProtocolError?> RouteAsync(
+    private ValueTask<ProtocolError?> RouteAsync(
         ChannelKey channel, EventBatch events, PublishErrors errors, CancellationToken cancellationToken)
+    {
+        ValueTask<PublishStatus> routed;
+        try
+        {
+            routed = backplane.PublishAsync(channel, events, cancellationToken);
+        }
+        catch (Exception e)
+        {
+            routed = ValueTask.FromException<PublishStatus>(e);
+        }
+
+        return routed.IsCompletedSuccessfully ? new(Judge(routed.Result, errors)) : AwaitBackplaneAsync(routed, errors, cancellationToken);
+    }
+
+    private async ValueTask<ProtocolError?> AwaitBackplaneAsync(
+        ValueTask<PublishStatus> routed, PublishErrors errors, CancellationToken cancellationToken)
     {
         try
         {
-            var status = await backplane.PublishAsync(channel, events, cancellationToken);
-            if (status != PublishStatus.Unavailable)
-            {
-                backplaneFailures.Succeeded();
-            }
-
-            return status switch
-            {
-                PublishStatus.Accepted => null,
-                PublishStatus.Overloaded => errors.Overloaded,
-                _ => ProtocolError.Unavailable,
-            };
+            return Judge(await routed, errors);
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
@@ -197,5 +232,20 @@ internal sealed class EventPublisher(
             backplaneFailures.Failed(e);
             return s_failed;
         }
+    }
+
+    private ProtocolError? Judge(PublishStatus status, PublishErrors errors)
+    {
+        if (status != PublishStatus.Unavailable)
+        {
+            backplaneFailures.Succeeded();
+        }
+
+        return status switch
+        {
+            PublishStatus.Accepted => null,
+            PublishStatus.Overloaded => errors.Overloaded,
+            _ => ProtocolError.Unavailable,
+        };
     }
 }
