@@ -25,6 +25,7 @@ internal sealed class ServedApi
         _namespaces = Namespaces
             .ToFrozenDictionary(ns => ns.Name, StringComparer.Ordinal)
             .GetAlternateLookup<ReadOnlySpan<char>>();
+        Channels = new ChannelCache(this, limits);
     }
 
     /// <summary>What the API is.</summary>
@@ -47,6 +48,9 @@ internal sealed class ServedApi
 
     /// <summary>The API's namespaces.</summary>
     public IReadOnlyList<ServedNamespace> Namespaces { get; }
+
+    /// <summary>The channels that are published to.</summary>
+    public ChannelCache Channels { get; }
 
     /// <summary>Finds a namespace by its name; names are case-sensitive.</summary>
     public ServedNamespace? FindNamespace(ReadOnlySpan<char> name) => _namespaces.TryGetValue(name, out var found) ? found : null;

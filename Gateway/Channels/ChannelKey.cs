@@ -15,11 +15,14 @@ public readonly struct ChannelKey : IEquatable<ChannelKey>
 {
     private readonly string _value;
     private readonly int _apiIdLength;
+    private readonly int _hash;
 
     private ChannelKey(string value, int apiIdLength)
     {
         _value = value;
         _apiIdLength = apiIdLength;
+        // Asked for by every publish, of channels that are parsed once.
+        _hash = string.GetHashCode(value, StringComparison.Ordinal);
     }
 
     /// <summary>API id and path in one string.</summary>
@@ -77,13 +80,13 @@ public readonly struct ChannelKey : IEquatable<ChannelKey>
     }
 
     /// <inheritdoc/>
-    public bool Equals(ChannelKey other) => string.Equals(_value, other._value, StringComparison.Ordinal);
+    public bool Equals(ChannelKey other) => _hash == other._hash && string.Equals(_value, other._value, StringComparison.Ordinal);
 
     /// <inheritdoc/>
     public override bool Equals([NotNullWhen(true)] object? obj) => obj is ChannelKey other && Equals(other);
 
     /// <inheritdoc/>
-    public override int GetHashCode() => string.GetHashCode(_value, StringComparison.Ordinal);
+    public override int GetHashCode() => _hash;
 
     /// <summary>Whether both name the same channel of the same API.</summary>
     public static bool operator ==(ChannelKey left, ChannelKey right) => left.Equals(right);

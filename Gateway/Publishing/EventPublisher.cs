@@ -67,13 +67,13 @@ internal sealed class EventPublisher(
             return new(Refuse(api, errors, ProtocolError.MissingChannel));
         }
 
-        if (!ChannelKey.TryParse(api.Model.Id, text.Span, _limits, out var channel))
+        if (!api.Channels.TryFind(text.Span, out var channel))
         {
             return new(Refuse(api, errors, ProtocolError.InvalidChannel));
         }
 
-        activity.SetChannel(channel);
-        var ns = api.FindNamespace(channel.Namespace);
+        activity.SetChannel(channel.Key);
+        var ns = channel.Namespace;
         var authorized = authorizer.AuthorizeAsync(
             new AuthRequest
             {
@@ -88,8 +88,8 @@ internal sealed class EventPublisher(
             },
             cancellationToken);
         return authorized.IsCompletedSuccessfully
-            ? AdmitAsync(authorized.Result, api, ns, channel, message.Events, sender, errors, rate, cancellationToken)
-            : AwaitAuthorizationAsync(authorized, api, ns, channel, message.Events, sender, errors, rate, cancellationToken);
+            ? AdmitAsync(authorized.Result, api, ns, channel.Key, message.Events, sender, errors, rate, cancellationToken)
+            : AwaitAuthorizationAsync(authorized, api, ns, channel.Key, message.Events, sender, errors, rate, cancellationToken);
     }
 
     private async ValueTask<PublishResult> AwaitAuthorizationAsync(
