@@ -19,6 +19,9 @@ internal sealed partial class Connection
     // Owned by the receive loop.
     private List<Request>? _underWay;
 
+    /// <summary>Whether requests go on beside the receiving. For whoever gives the connection what was received.</summary>
+    public bool HasRequestsUnderWay => _underWay is { Count: > 0 };
+
     private async ValueTask BeginRequestAsync(ReadOnlyMemory<byte> json)
     {
         var isMessage = ClientMessage.TryParse(json, out var message);

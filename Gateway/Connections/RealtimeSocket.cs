@@ -185,12 +185,22 @@ internal sealed class RealtimeSocket : LoopSocket
         }
     }
 
-    // Elsewhere, since others' code may run behind the token and the backplane.
-    private void End() => ThreadPool.UnsafeQueueUserWorkItem(static socket => _ = socket.EndAsync(), this, preferLocal: false);
+    private void End()
+    {
+        if (_connection!.HasRequestsUnderWay)
+        {
+            // Elsewhere, since what waits for the token goes on where it is cancelled.
+            ThreadPool.UnsafeQueueUserWorkItem(static socket => _ = socket.EndAsync(), this, preferLocal: false);
+        }
+        else
+        {
+            _ = EndAsync();
+        }
+    }
 
     private async Task EndAsync()
     {
-        await _aborted!.CancelAsync();
+        _aborted!.Cancel();
         await _connection!.EndAsync();
         Services.FanOut.ConnectionEnded();
     }

@@ -93,9 +93,11 @@ internal sealed class LocalFanOut : IDeliverySink, IDisposable
 
         lock (_stripes[(uint)channel.GetHashCode() % StripeCount])
         {
-            var delivery = Delivery.Rent(_timeProvider.GetTimestamp());
-            Match(channel, delivery);
-            Hand(delivery, events);
+            // Where nobody listens, the look-ups are all there is to do.
+            if (Match(channel) is { } delivery)
+            {
+                Hand(delivery, events);
+            }
         }
     }
 
@@ -224,11 +226,12 @@ internal sealed class LocalFanOut : IDeliverySink, IDisposable
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    private void Match(ChannelKey channel, Delivery delivery)
+    private Delivery? Match(ChannelKey channel)
     {
+        Delivery? delivery = null;
         if (Interests.TryFind(channel.Value, out var interest))
         {
-            delivery.AddMatch(interest);
+            AddMatch(ref delivery, interest);
         }
 
         var position = 0;
@@ -236,9 +239,17 @@ internal sealed class LocalFanOut : IDeliverySink, IDisposable
         {
             if (Interests.TryFind(wildcard, out interest))
             {
-                delivery.AddMatch(interest);
+                AddMatch(ref delivery, interest);
             }
         }
+
+        return delivery;
+    }
+
+    private void AddMatch(ref Delivery? delivery, Interest interest)
+    {
+        delivery ??= Delivery.Rent(_timeProvider.GetTimestamp());
+        delivery.AddMatch(interest);
     }
 
     private void Hand(Delivery delivery, EventBatch events)
