@@ -95,6 +95,9 @@ internal struct OutboundBuffer
         return length;
     }
 
+    /// <summary>Drops the write under way, where there is one, and returns how many bytes it had. Not while others read them.</summary>
+    public int DropWrite() => IsWriting ? EndWrite() : 0;
+
     private Span<byte> GetSpan(int length)
     {
         var needed = _pendingLength + length;

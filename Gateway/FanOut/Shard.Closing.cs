@@ -1,4 +1,5 @@
 using Fanfare.Gateway.Protocol;
+using Fanfare.Gateway.Transport;
 
 namespace Fanfare.Gateway.FanOut;
 
@@ -92,10 +93,22 @@ internal sealed partial class Shard
             output.Reason = reason;
         }
 
-        Volatile.Write(ref _pendingBytes, _pendingBytes - output.Buffer.DropPending());
+        Drop(output);
         output.State = OutputState.Closed;
         output.AbortTransport();
         output.Complete();
+    }
+
+    private void Drop(ConnectionOutput output)
+    {
+        var dropped = output.Buffer.DropPending();
+        if (output.Transport is LoopSocket)
+        {
+            // Nobody comes back to end it, as a stream does.
+            dropped += output.Buffer.DropWrite();
+        }
+
+        Volatile.Write(ref _pendingBytes, _pendingBytes - dropped);
     }
 
     private void End(ConnectionOutput output, IReadOnlyList<Subscription> subscriptions)
@@ -106,7 +119,7 @@ internal sealed partial class Shard
         }
 
         output.State = OutputState.Closed;
-        Volatile.Write(ref _pendingBytes, _pendingBytes - output.Buffer.DropPending());
+        Drop(output);
         if (output.Position >= 0)
         {
             var last = _outputs[_outputCount - 1];
