@@ -133,7 +133,9 @@ internal sealed partial class Shard
             }
 
             var bytes = output.Buffer.BeginWrite();
-            if (!(output.Transport is LoopSocket socket ? TrySend(output, socket) : TryWrite(output, (StreamTransport)output.Transport, bytes)))
+            if (!(output.Transport is LoopSocket socket
+                ? TrySend(output, socket, isBegin: true)
+                : TryWrite(output, (StreamTransport)output.Transport, bytes)))
             {
                 return;
             }
@@ -143,7 +145,7 @@ internal sealed partial class Shard
     }
 
     // False where the write goes on, or the connection is gone.
-    private bool TrySend(ConnectionOutput output, LoopSocket socket)
+    private bool TrySend(ConnectionOutput output, LoopSocket socket, bool isBegin)
     {
         var unwritten = output.Buffer.Unwritten;
         var sent = socket.Send(unwritten);
@@ -154,9 +156,18 @@ internal sealed partial class Shard
             return false;
         }
 
+        if (sent == unwritten.Length)
+        {
+            return true;
+        }
+
         output.Buffer.Advance(sent);
-        output.WriteStarted = sent > 0 ? _timeProvider.GetTimestamp() : output.WriteStarted;
-        return sent == unwritten.Length;
+        if (isBegin || sent > 0)
+        {
+            output.WriteStarted = _timeProvider.GetTimestamp();
+        }
+
+        return false;
     }
 
     private bool TryWrite(ConnectionOutput output, StreamTransport transport, ReadOnlyMemory<byte> bytes)
@@ -186,7 +197,7 @@ internal sealed partial class Shard
     /// <summary>Goes on with a write for which the socket had no room. On the loop's thread.</summary>
     public void ContinueWrite(ConnectionOutput output)
     {
-        if (output.Buffer.IsWriting && output.State != OutputState.Closed && TrySend(output, (LoopSocket)output.Transport))
+        if (output.Buffer.IsWriting && output.State != OutputState.Closed && TrySend(output, (LoopSocket)output.Transport, isBegin: false))
         {
             CompleteWrite(output);
         }
