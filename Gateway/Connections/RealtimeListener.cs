@@ -39,17 +39,24 @@ internal sealed class RealtimeListenerFactory(
             return await _sockets.BindAsync(endpoint, cancellationToken);
         }
 
-        var socket = options.Value.CreateBoundListenSocket(address);
+        Socket? socket = null;
         try
         {
+            socket = options.Value.CreateBoundListenSocket(address);
             socket.Blocking = false;
             // Accepted sockets have it from this one: what a turn writes is all there is, so nothing is to be waited for.
             socket.NoDelay = true;
             socket.Listen(options.Value.Backlog);
         }
-        catch
+        catch (Exception e)
         {
-            socket.Dispose();
+            socket?.Dispose();
+            if (e is SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse })
+            {
+                // By this the web server tells an address that is taken from one that does not exist, as IPv6 may not.
+                throw new AddressInUseException(e.Message, e);
+            }
+
             throw;
         }
 
@@ -60,7 +67,7 @@ internal sealed class RealtimeListenerFactory(
     // What an operator may ask of the web server that has to be done to every connection or request.
     private bool IsWebServerAskedFor() =>
         configuration["AllowedHosts"] is { Length: > 0 } and not "*"
-        || configuration.GetValue<bool>("ForwardedHeaders_Enabled")
+        || string.Equals(configuration["ForwardedHeaders_Enabled"], "true", StringComparison.OrdinalIgnoreCase)
         || server.Value.Limits.MaxConcurrentConnections is not null
         || server.Value.Limits.MaxConcurrentUpgradedConnections is not null;
 }
@@ -112,8 +119,19 @@ internal sealed class RealtimeListener : IConnectionListener
     /// <summary>Gives a socket to the web server.</summary>
     public void HandOver(int descriptor)
     {
-        var socket = new Socket(new SafeSocketHandle(descriptor, ownsHandle: true));
-        var context = _contexts.Create(socket);
+        var handle = new SafeSocketHandle(descriptor, ownsHandle: true);
+        ConnectionContext context;
+        try
+        {
+            context = _contexts.Create(new Socket(handle));
+        }
+        catch (SocketException)
+        {
+            // The client has reset it meanwhile.
+            handle.Dispose();
+            return;
+        }
+
         if (!_handedOver.Writer.TryWrite(context))
         {
             // The server stops.
@@ -141,7 +159,7 @@ internal sealed class RealtimeListener : IConnectionListener
     {
         _socket.Loop.Signal(_socket, LoopSignal.Close);
         _handedOver.Writer.TryComplete();
-        return default;
+        return new ValueTask(_socket.Closed);
     }
 
     /// <inheritdoc/>
@@ -192,28 +210,45 @@ internal sealed unsafe partial class ListeningSocket(RealtimeListener listener, 
     private const int AddressLengthMax = 28;
     private const int FamilyIPv4 = 2;
 
+    private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private bool _isPausing;
+
+    /// <summary>Ends when the address is free again.</summary>
+    public Task Closed => _closed.Task;
+
     /// <inheritdoc/>
     public override void OnReadable(bool isEndNear)
     {
+        if (_isPausing)
+        {
+            return;
+        }
+
         var address = stackalloc byte[AddressLengthMax];
         for (var i = 0; i < AcceptsPerTurn; i++)
         {
             var length = AddressLengthMax;
             var accepted = LinuxCalls.Accept(Descriptor, address, &length);
-            if (accepted < 0)
+            if (accepted >= 0)
             {
-                var error = Marshal.GetLastPInvokeError();
-                if (error != LinuxCalls.ErrorAgain)
-                {
-                    // One that was reset before it was accepted, or no descriptor is free: another time, then.
-                    LogAcceptFailed(logger, Marshal.GetPInvokeErrorMessage(error));
-                    Loop.TickOnce(this);
-                }
+                Begin(accepted, ReadAddress(address));
+                continue;
+            }
 
+            var error = Marshal.GetLastPInvokeError();
+            if (error == LinuxCalls.ErrorAgain)
+            {
                 return;
             }
 
-            Begin(accepted, ReadAddress(address));
+            if (error is not (LinuxCalls.ErrorInterrupted or LinuxCalls.ErrorProtocol or LinuxCalls.ErrorConnectionAborted))
+            {
+                // No descriptor is free, most likely: another time. What waits for it must not be logged one by one.
+                LogAcceptFailed(logger, Marshal.GetPInvokeErrorMessage(error));
+                _isPausing = true;
+                Loop.TickOnce(this);
+                return;
+            }
         }
 
         Loop.LookAgain(this);
@@ -225,7 +260,11 @@ internal sealed unsafe partial class ListeningSocket(RealtimeListener listener, 
     }
 
     /// <inheritdoc/>
-    public override void OnTick() => OnReadable(isEndNear: false);
+    public override void OnTick()
+    {
+        _isPausing = false;
+        OnReadable(isEndNear: false);
+    }
 
     /// <inheritdoc/>
     public override void WritingEnded()
@@ -233,9 +272,7 @@ internal sealed unsafe partial class ListeningSocket(RealtimeListener listener, 
     }
 
     /// <inheritdoc/>
-    protected override void OnClosed()
-    {
-    }
+    protected override void OnClosed() => _closed.TrySetResult();
 
     /// <inheritdoc/>
     protected override void OnResumed()
@@ -246,13 +283,21 @@ internal sealed unsafe partial class ListeningSocket(RealtimeListener listener, 
     {
         var target = listener.Services.FanOut.AssignShard();
         var socket = new RealtimeSocket(listener, target, accepted, address);
-        if (target.Loop == Loop)
+        if (target.Loop != Loop)
+        {
+            target.Loop!.Signal(socket, LoopSignal.Add);
+            return;
+        }
+
+        try
         {
             socket.OnSignal(LoopSignal.Add);
         }
-        else
+        catch (IOException e)
         {
-            target.Loop!.Signal(socket, LoopSignal.Add);
+            // The system watches no more sockets for this user. That is the end of this one, not of the address.
+            LogAcceptFailed(logger, e.Message);
+            socket.Abort();
         }
     }
 

@@ -19,6 +19,8 @@ internal static unsafe partial class LinuxCalls
 
     public const int ErrorInterrupted = 4;
     public const int ErrorAgain = 11;
+    public const int ErrorProtocol = 71;
+    public const int ErrorConnectionAborted = 103;
 
     private const int CloseOnExec = 0x80000;
     private const int NonBlocking = 0x800;
