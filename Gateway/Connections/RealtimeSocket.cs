@@ -37,7 +37,7 @@ internal sealed class RealtimeSocket : LoopSocket
         /// <summary>What still arrives is dropped.</summary>
         Discarding,
 
-        /// <summary>It only waits to be closed.</summary>
+        /// <summary>What still arrives does not matter; it is closed when all is written.</summary>
         Over,
     }
 
@@ -50,6 +50,9 @@ internal sealed class RealtimeSocket : LoopSocket
 
     // A message has to wait, with the bytes behind it; the connection must not end before it.
     private bool _isMessageWaiting;
+
+    // All is written, and the client has some time to take it.
+    private bool _isLingering;
     private byte[]? _rest;
     private AdmissionUnderWay? _admission;
 
@@ -91,6 +94,14 @@ internal sealed class RealtimeSocket : LoopSocket
             case State.Open:
                 Receive(isEndNear);
                 break;
+            case State.Admitting when isEndNear:
+                if (Receive(LinuxCalls.MessagePeek) is 0 or -2)
+                {
+                    // Nobody waits for the answer.
+                    Close();
+                }
+
+                break;
             case State.Discarding:
                 Discard();
                 break;
@@ -118,10 +129,10 @@ internal sealed class RealtimeSocket : LoopSocket
             case State.Quiet:
                 HandOver();
                 break;
-            case State.Over:
+            case State.Over when _isLingering:
                 Close();
                 break;
-            case State.Discarding:
+            case State.Discarding when _isLingering:
                 // Closed at the next tick, so that there is a second for what is on its way.
                 _state = State.Over;
                 Loop.TickOnce(this);
@@ -163,6 +174,7 @@ internal sealed class RealtimeSocket : LoopSocket
         {
             // Closing a socket that has unread bytes resets it, and the reset can destroy the close frame on its way.
             EndSending();
+            _isLingering = true;
             Loop.TickOnce(this);
         }
         else
@@ -200,9 +212,15 @@ internal sealed class RealtimeSocket : LoopSocket
 
     private async Task EndAsync()
     {
-        _aborted!.Cancel();
-        await _connection!.EndAsync();
-        Services.FanOut.ConnectionEnded();
+        try
+        {
+            _aborted!.Cancel();
+            await _connection!.EndAsync();
+        }
+        finally
+        {
+            Services.FanOut.ConnectionEnded();
+        }
     }
 
     private void Begin(bool isEndNear)
@@ -364,12 +382,13 @@ internal sealed class RealtimeSocket : LoopSocket
 
     private void Discard()
     {
-        int length;
-        while ((length = Receive(flags: 0)) > 0)
+        var length = Receive(flags: 0);
+        if (length > 0)
         {
+            // The others' turn comes first.
+            Loop.LookAgain(this);
         }
-
-        if (length != -1)
+        else if (length != -1)
         {
             _state = State.Over;
             if (_connection!.Output.State == OutputState.Closed)

@@ -73,7 +73,8 @@ internal sealed unsafe class EventLoop : IDisposable
         _wake = new SafeFileHandle(LinuxCalls.CreateEvent(), ownsHandle: true);
         LinuxCalls.Control(_epoll, LinuxCalls.ControlAdd, (int)_wake.DangerousGetHandle(), LinuxCalls.EventIn | LinuxCalls.EventEdgeTriggered, WakeData);
         _thread = new Thread(Run) { Name = name, IsBackground = true };
-        _thread.Start();
+        // Nothing of whoever starts it, such as a trace, goes on for as long as the loop.
+        _thread.UnsafeStart();
     }
 
     /// <summary>Whether this system has what the loop needs.</summary>
@@ -144,10 +145,24 @@ internal sealed unsafe class EventLoop : IDisposable
     }
 
     /// <summary>Looks at a socket again in the next turn, whether something happens on it or not. On the loop's thread.</summary>
-    internal void LookAgain(LoopSocket socket) => _again.Add(socket);
+    internal void LookAgain(LoopSocket socket)
+    {
+        if (!socket.IsLookedAtAgain)
+        {
+            socket.IsLookedAtAgain = true;
+            _again.Add(socket);
+        }
+    }
 
     /// <summary>Has <see cref="LoopSocket.OnTick"/> called at the next tick, once. On the loop's thread.</summary>
-    internal void TickOnce(LoopSocket socket) => _ticked.Add(socket);
+    internal void TickOnce(LoopSocket socket)
+    {
+        if (!socket.IsTickDue)
+        {
+            socket.IsTickDue = true;
+            _ticked.Add(socket);
+        }
+    }
 
     /// <summary>Lets time pass for the sockets that asked for it. On the loop's thread, about every second.</summary>
     public void Tick()
@@ -155,9 +170,10 @@ internal sealed unsafe class EventLoop : IDisposable
         (_ticking, _ticked) = (_ticked, _ticking);
         foreach (var socket in _ticking)
         {
+            socket.IsTickDue = false;
             if (socket.Slot >= 0)
             {
-                socket.OnTick();
+                Tick(socket);
             }
         }
 
@@ -183,6 +199,7 @@ internal sealed unsafe class EventLoop : IDisposable
 
             foreach (var socket in _turn)
             {
+                socket.IsLookedAtAgain = false;
                 // Closed since, perhaps.
                 if (socket.Slot >= 0)
                 {
@@ -248,6 +265,19 @@ internal sealed unsafe class EventLoop : IDisposable
         catch (Exception e) when (e is not OutOfMemoryException)
         {
             // A bug in one connection must not end the loop, and with it a share of all connections.
+            _work.LoopFailed(e);
+            socket.Abort();
+        }
+    }
+
+    private void Tick(LoopSocket socket)
+    {
+        try
+        {
+            socket.OnTick();
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
             _work.LoopFailed(e);
             socket.Abort();
         }

@@ -16,6 +16,12 @@ internal abstract unsafe class LoopSocket(EventLoop loop, int descriptor) : Conn
     /// <summary>Where the loop keeps the socket; −1 where it does not.</summary>
     internal int Slot { get; set; } = -1;
 
+    /// <summary>Whether the loop will look at the socket in the next turn anyway.</summary>
+    internal bool IsLookedAtAgain { get; set; }
+
+    /// <summary>Whether the socket's <see cref="OnTick"/> is due.</summary>
+    internal bool IsTickDue { get; set; }
+
     /// <summary>There may be something to receive.</summary>
     /// <param name="isEndNear">
     /// Whether the connection's end may come directly behind it, of which nothing will tell again: it must be read until there is nothing more.
