@@ -75,11 +75,19 @@ internal sealed class RealtimeSocket : LoopSocket
             // A client that connects to say nothing is the web server's to give up on.
             Loop.TickOnce(this);
         }
-        else if (signal == LoopSignal.Resume && Descriptor < 0 && _isMessageWaiting)
+        else if (signal == LoopSignal.Resume && Descriptor < 0)
         {
-            // Closed meanwhile; what the message held is free now.
-            _isMessageWaiting = false;
-            End();
+            // Closed meanwhile; what it waited for is over now.
+            if (_isMessageWaiting)
+            {
+                _isMessageWaiting = false;
+                End();
+            }
+            else if (_admission is not null)
+            {
+                _admission = null;
+                Services.FanOut.ConnectionEnded();
+            }
         }
     }
 
@@ -261,6 +269,7 @@ internal sealed class RealtimeSocket : LoopSocket
         var admission = _listener.Admission.AdmitAsync(request.Api, connect, origin, _aborted.Token);
         if (admission.IsCompletedSuccessfully)
         {
+            Services.FanOut.ConnectionBegins();
             Accept(request, admission.Result);
             if (hasMore)
             {
@@ -269,6 +278,8 @@ internal sealed class RealtimeSocket : LoopSocket
         }
         else
         {
+            // Counted from here on, so that a drain waits for it.
+            Services.FanOut.ConnectionBegins();
             _ = AwaitAdmissionAsync(request, admission);
         }
     }
@@ -287,19 +298,14 @@ internal sealed class RealtimeSocket : LoopSocket
                 Services.Log.ConnectionFailed(e, request.Origin.RequestId);
             }
 
+            Services.FanOut.ConnectionEnded();
             Loop.Signal(this, LoopSignal.Close);
         }
     }
 
     private void Accept(AcceptedUpgrade request, ProtocolError? rejection)
     {
-        if (Descriptor < 0)
-        {
-            return;
-        }
-
         _state = State.Open;
-        Services.FanOut.ConnectionBegins();
         Services.Metrics.HandshakeDuration.Record(
             Services.TimeProvider.GetElapsedTime(request.Began).TotalSeconds, request.Api.Metrics.Tags);
         _connection = new Connection(Services, request.Api, request.Origin, _shard, this, rejection, _aborted!.Token);
