@@ -19,7 +19,9 @@ internal readonly ref struct UpgradeRequest
         " \t!\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~"u8);
 
     private static readonly SearchValues<byte> s_hostBytes = SearchValues.Create(
-        "-.0123456789:ABCDEFGHIJKLMNOPQRSTUVWXYZ[]_abcdefghijklmnopqrstuvwxyz"u8);
+        "-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"u8);
+
+    private static readonly SearchValues<byte> s_addressBytes = SearchValues.Create(".0123456789:ABCDEFabcdef"u8);
 
     private static readonly SearchValues<byte> s_keyBytes = SearchValues.Create(
         "+/0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"u8);
@@ -59,7 +61,7 @@ internal readonly ref struct UpgradeRequest
         }
 
         ReadOnlySpan<byte> host = default, key = default, subprotocols = default;
-        bool isUpgrade = false, isConnectionUpgrade = false, isVersion = false, hasProtocols = false;
+        bool isConnectionUpgrade = false, hasHost = false, hasUpgrade = false, hasKey = false, hasVersion = false, hasProtocols = false;
         var position = RequestLine.Length;
         for (var count = 0; count <= HeadersMax; count++)
         {
@@ -67,7 +69,7 @@ internal readonly ref struct UpgradeRequest
             if (length == 0)
             {
                 request = new UpgradeRequest(bytes[..(position + 2)], host, key, subprotocols);
-                return isUpgrade && isConnectionUpgrade && isVersion && IsHost(host) && IsKey(key);
+                return isConnectionUpgrade && hasUpgrade && hasVersion && IsHost(host) && IsKey(key);
             }
 
             if (length < 0 || !TrySplit(bytes.Slice(position, length), out var name, out var value))
@@ -78,17 +80,23 @@ internal readonly ref struct UpgradeRequest
             switch (name.Length)
             {
                 case 4 when Is(name, "host"u8):
-                    if (host.Length > 0)
+                    if (hasHost)
                     {
                         return false;
                     }
 
+                    hasHost = true;
                     host = value;
                     break;
                 case 6 when Is(name, "expect"u8):
                     return false;
                 case 7 when Is(name, "upgrade"u8):
-                    isUpgrade = Is(value, "websocket"u8);
+                    if (hasUpgrade || !Is(value, "websocket"u8))
+                    {
+                        return false;
+                    }
+
+                    hasUpgrade = true;
                     break;
                 case 10 when Is(name, "connection"u8):
                     isConnectionUpgrade = HasToken(value, "upgrade"u8);
@@ -96,17 +104,23 @@ internal readonly ref struct UpgradeRequest
                 case 14 when Is(name, "content-length"u8):
                     return false;
                 case 17 when Is(name, "sec-websocket-key"u8):
-                    if (key.Length > 0)
+                    if (hasKey)
                     {
                         return false;
                     }
 
+                    hasKey = true;
                     key = value;
                     break;
                 case 17 when Is(name, "transfer-encoding"u8):
                     return false;
                 case 21 when Is(name, "sec-websocket-version"u8):
-                    isVersion = value.SequenceEqual("13"u8);
+                    if (hasVersion || !value.SequenceEqual("13"u8))
+                    {
+                        return false;
+                    }
+
+                    hasVersion = true;
                     break;
                 case 22 when Is(name, "sec-websocket-protocol"u8):
                     if (hasProtocols)
@@ -171,7 +185,29 @@ internal readonly ref struct UpgradeRequest
         return false;
     }
 
-    private static bool IsHost(ReadOnlySpan<byte> host) => host.Length > 0 && !host.ContainsAnyExcept(s_hostBytes);
+    // A name or an address, IPv6 in brackets, and a port or none.
+    private static bool IsHost(ReadOnlySpan<byte> host)
+    {
+        int end;
+        if (host.StartsWith("["u8))
+        {
+            end = host.IndexOf((byte)']') + 1;
+            // The shortest address is "::1".
+            if (end < 5 || host[1..(end - 1)].ContainsAnyExcept(s_addressBytes))
+            {
+                return false;
+            }
+        }
+        else
+        {
+            end = host.IndexOfAnyExcept(s_hostBytes);
+            end = end < 0 ? host.Length : end;
+        }
+
+        var port = host[end..];
+        return end > 0
+            && (port.IsEmpty || (port.Length > 1 && port[0] == ':' && !port[1..].ContainsAnyExceptInRange((byte)'0', (byte)'9')));
+    }
 
     private static bool IsKey(ReadOnlySpan<byte> key) =>
         key.Length == 24 && key.EndsWith("=="u8) && !key[..22].ContainsAnyExcept(s_keyBytes);
