@@ -103,7 +103,7 @@ internal sealed class Deployment : IDisposable
         return $"127.0.0.1:{port}";
     }
 
-    private async Task StartGatewaysAsync(Programs programs, string assembly, int count, (string Name, string Value)[] environment)
+    private async Task StartGatewaysAsync(Programs programs, string assembly, int count, (string Name, string? Value)[] environment)
     {
         for (var i = 0; i < count; i++)
         {

@@ -22,7 +22,11 @@ internal static class Repository
     }
 
     /// <summary>Returns where a project's program is once it was built.</summary>
-    public static string GetAssembly(string project) => Path.Combine(s_root, project, "bin", "Release", "net10.0", $"Fanfare.{project}.dll");
+    public static string GetAssembly(string project) =>
+        Path.Combine(s_root, project, "bin", "Release", "net10.0", $"Fanfare.{Path.GetFileName(project)}.dll");
+
+    /// <summary>Returns where a file of this repository is.</summary>
+    public static string GetPath(params string[] names) => Path.Combine([s_root, .. names]);
 
     private static string FindRoot()
     {

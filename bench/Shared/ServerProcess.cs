@@ -22,7 +22,7 @@ internal sealed class ServerProcess : IDisposable
     private static int s_lastPort = 20_000 + (Environment.ProcessId * 37 % 10_000);
 
     // Workstation collections, as many processes share few cores. A subscriber is to be measured, not cut off as slow.
-    private static readonly (string Name, string Value)[] s_environment =
+    private static readonly (string Name, string? Value)[] s_environment =
     [
         ("DOTNET_gcServer", "0"),
         ("Logging__LogLevel__Default", "Warning"),
@@ -42,7 +42,12 @@ internal sealed class ServerProcess : IDisposable
     };
 
     /// <summary>Starts a program.</summary>
-    public ServerProcess(string name, int port, string program, IEnumerable<string> arguments, params (string Name, string Value)[] environment)
+    /// <param name="name">Its name in messages.</param>
+    /// <param name="port">The port it listens on.</param>
+    /// <param name="program">The program.</param>
+    /// <param name="arguments">Its command line.</param>
+    /// <param name="environment">Variables beside and instead of those that all have; null is for none.</param>
+    public ServerProcess(string name, int port, string program, IEnumerable<string> arguments, params (string Name, string? Value)[] environment)
     {
         (Name, Port) = (name, port);
         var start = new ProcessStartInfo(program) { RedirectStandardOutput = true, RedirectStandardError = true };
@@ -53,7 +58,14 @@ internal sealed class ServerProcess : IDisposable
 
         foreach (var (variable, value) in s_environment.Concat(environment))
         {
-            start.Environment[variable] = value;
+            if (value is null)
+            {
+                start.Environment.Remove(variable);
+            }
+            else
+            {
+                start.Environment[variable] = value;
+            }
         }
 
         _process = new Process { StartInfo = start };
@@ -115,34 +127,10 @@ internal sealed class ServerProcess : IDisposable
     }
 
     /// <summary>Returns the processor time so far of the processes that it has started and that still run, by the system's count in /proc.</summary>
-    public TimeSpan GetChildrenProcessorTime()
-    {
-        long ticks = 0;
-        foreach (var folder in Directory.EnumerateDirectories("/proc"))
-        {
-            if (!char.IsAsciiDigit(Path.GetFileName(folder)[0]))
-            {
-                continue;
-            }
+    public TimeSpan GetChildrenProcessorTime() => TimeSpan.FromMilliseconds(EnumerateChildren().Sum(child => child.Ticks) * ProcessorTickMilliseconds);
 
-            try
-            {
-                // Fields from the third one on: the second is the program's name, which may have spaces.
-                var stat = File.ReadAllText($"{folder}/stat");
-                var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
-                if (int.Parse(fields[1], CultureInfo.InvariantCulture) == _process.Id)
-                {
-                    ticks += long.Parse(fields[11], CultureInfo.InvariantCulture) + long.Parse(fields[12], CultureInfo.InvariantCulture);
-                }
-            }
-            catch (IOException)
-            {
-                // It has ended.
-            }
-        }
-
-        return TimeSpan.FromMilliseconds(ticks * ProcessorTickMilliseconds);
-    }
+    /// <summary>Returns its id, and those of the processes that it has started and that still run.</summary>
+    public int[] GetIds() => [_process.Id, .. EnumerateChildren().Select(child => child.Id)];
 
     /// <summary>Returns the sum of a counter over all its labels.</summary>
     public async Task<double> GetMetricAsync(string name)
@@ -165,9 +153,38 @@ internal sealed class ServerProcess : IDisposable
     {
         if (s_running.TryRemove(this, out _))
         {
-            _process.Kill();
+            // Workers of a server that is killed alone would go on.
+            _process.Kill(entireProcessTree: true);
             _process.WaitForExit();
             _process.Dispose();
+        }
+    }
+
+    private IEnumerable<(int Id, long Ticks)> EnumerateChildren()
+    {
+        foreach (var folder in Directory.EnumerateDirectories("/proc"))
+        {
+            var name = Path.GetFileName(folder);
+            if (char.IsAsciiDigit(name[0]) && TryReadFields(folder) is { } fields && int.Parse(fields[1], CultureInfo.InvariantCulture) == _process.Id)
+            {
+                var ticks = long.Parse(fields[11], CultureInfo.InvariantCulture) + long.Parse(fields[12], CultureInfo.InvariantCulture);
+                yield return (int.Parse(name, CultureInfo.InvariantCulture), ticks);
+            }
+        }
+    }
+
+    // Returns what is known of a process from the third field on, since the second is the program's name, which may have spaces.
+    private static string[]? TryReadFields(string folder)
+    {
+        try
+        {
+            var stat = File.ReadAllText($"{folder}/stat");
+            return stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
+        }
+        catch (IOException)
+        {
+            // It has ended.
+            return null;
         }
     }
 
