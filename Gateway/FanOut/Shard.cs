@@ -33,6 +33,10 @@ internal sealed partial class Shard : IThreadPoolWorkItem, IEventLoopWork, IDisp
     // A closing connection has this long to take what is under way and to answer the close frame.
     private static readonly TimeSpan s_closeTimeout = TimeSpan.FromSeconds(10);
 
+    // The shard on whose loop's thread this is.
+    [ThreadStatic]
+    private static Shard? t_current;
+
     private readonly Lock _queueLock = new();
     private readonly LocalFanOut _fanOut;
     private readonly GatewayLimits _limits;
@@ -55,6 +59,7 @@ internal sealed partial class Shard : IThreadPoolWorkItem, IEventLoopWork, IDisp
     private int _outputCount;
     private ConnectionOutput[] _touched = new ConnectionOutput[16];
     private int _touchedCount;
+    private readonly List<Shard> _toWake = [];
     private SubscriptionSet[] _waitingSets = new SubscriptionSet[16];
     private int _waitingSetCount;
     private readonly DataFrames _frames = new();
@@ -111,7 +116,14 @@ internal sealed partial class Shard : IThreadPoolWorkItem, IEventLoopWork, IDisp
 
         if (schedule)
         {
-            Schedule();
+            if (t_current is { } current)
+            {
+                current._toWake.Add(this);
+            }
+            else
+            {
+                Schedule();
+            }
         }
     }
 
@@ -129,17 +141,21 @@ internal sealed partial class Shard : IThreadPoolWorkItem, IEventLoopWork, IDisp
 
     void IEventLoopWork.LoopWoke()
     {
+        t_current = this;
         lock (_queueLock)
         {
             _isScheduled = true;
         }
     }
 
+    void IEventLoopWork.SocketRead() => WakeOthers();
+
     void IEventLoopWork.LoopFailed(Exception exception) => ShardLog.LoopFailed(_logger, exception);
 
     /// <inheritdoc/>
     public bool RunQueued()
     {
+        WakeOthers();
         // What the loop's sockets left to write.
         Flush();
         for (var round = 0; round < RoundsPerRun; round++)
@@ -159,6 +175,7 @@ internal sealed partial class Shard : IThreadPoolWorkItem, IEventLoopWork, IDisp
             }
 
             Run(_round.AsSpan(0, length));
+            WakeOthers();
             if (_round.Length > QueueLengthMax && length < _round.Length / 4)
             {
                 _round = new ShardCommand[_round.Length / 2];
@@ -166,6 +183,20 @@ internal sealed partial class Shard : IThreadPoolWorkItem, IEventLoopWork, IDisp
         }
 
         return true;
+    }
+
+    // Not at the first post: what one read has brought should be one round of the other shards too, not its first event and then the rest.
+    private void WakeOthers()
+    {
+        if (_toWake.Count > 0)
+        {
+            foreach (var shard in _toWake)
+            {
+                shard.Schedule();
+            }
+
+            _toWake.Clear();
+        }
     }
 
     private void Schedule()

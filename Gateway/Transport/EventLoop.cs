@@ -10,6 +10,9 @@ internal interface IEventLoopWork
     /// <summary>The loop has woken up: whoever queues work from now on need not wake it.</summary>
     void LoopWoke();
 
+    /// <summary>A socket has been read: what that led to elsewhere may begin.</summary>
+    void SocketRead();
+
     /// <summary>Carries out what is queued. Returns <see langword="false"/> where the queue is empty and the loop may sleep.</summary>
     bool RunQueued();
 
@@ -255,6 +258,7 @@ internal sealed unsafe class EventLoop : IDisposable
             if ((events & ~LinuxCalls.EventOut) != 0)
             {
                 socket.OnReadable(isEndNear: (events & ~(LinuxCalls.EventOut | LinuxCalls.EventIn)) != 0);
+                _work.SocketRead();
             }
 
             if ((events & LinuxCalls.EventOut) != 0 && socket.Slot >= 0)
