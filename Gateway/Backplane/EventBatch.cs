@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
+using Fanfare.Gateway.Protocol;
 using Microsoft.Extensions.ObjectPool;
 
 namespace Fanfare.Gateway.Backplane;
@@ -55,7 +56,7 @@ public sealed class EventBatch
 
     /// <summary>Adds an event that goes to subscribers.</summary>
     /// <param name="jsonString">The event as a JSON string token, with its quotes.</param>
-    public void Add(ReadOnlySpan<byte> jsonString) => Add(jsonString, NewIdentifier());
+    public void Add(ReadOnlySpan<byte> jsonString) => Add(jsonString, RandomUuid.Create());
 
     /// <summary>How many bytes <see cref="Encode"/> needs.</summary>
     /// <remarks>Instead of the closing brace, an event has its length before it.</remarks>
@@ -128,7 +129,7 @@ public sealed class EventBatch
     }
 
     /// <summary>Adds an event that failed and goes nowhere.</summary>
-    internal void AddFailed(EventFailure failure) => AddEntry(new Entry(NewIdentifier(), _length, 0, failure));
+    internal void AddFailed(EventFailure failure) => AddEntry(new Entry(RandomUuid.Create(), _length, 0, failure));
 
     /// <summary>Adds an accepted event of another batch, with its identifier.</summary>
     internal void AddCopy(EventBatch source, int index) => Add(source.GetTail(index)[..^1], source.GetIdentifier(index));
@@ -189,16 +190,6 @@ public sealed class EventBatch
         }
 
         _entries[Count++] = entry;
-    }
-
-    // An identifier must be unique, not secret; the system's generator would cost a system call for each event.
-    private static Guid NewIdentifier()
-    {
-        Span<byte> bytes = stackalloc byte[16];
-        Random.Shared.NextBytes(bytes);
-        bytes[6] = (byte)((bytes[6] & 0x0F) | 0x40);
-        bytes[8] = (byte)((bytes[8] & 0x3F) | 0x80);
-        return new Guid(bytes, bigEndian: true);
     }
 
     private readonly record struct Entry(Guid Identifier, int Start, int Length, EventFailure? Failure);

@@ -28,7 +28,7 @@ internal sealed class RealtimeEndpoint(ApiDirectory apis, ConnectionServices ser
     public async Task HandleAsync(HttpContext context)
     {
         var response = context.Response;
-        var requestId = Guid.NewGuid();
+        var requestId = RandomUuid.Create();
         HttpReply.AddHeaders(response.Headers, requestId);
         var connect = context.Features.Get<IHttpExtendedConnectFeature>() is { IsExtendedConnect: true, Protocol: "websocket" } extended
             ? extended

@@ -51,6 +51,9 @@ internal sealed class RealtimeSocket : LoopSocket
     // A message has to wait, with the bytes behind it; the connection must not end before it.
     private bool _isMessageWaiting;
 
+    // The client sends nothing more, or is gone altogether.
+    private bool _isPeerGone;
+
     // All is written, and the client has some time to take it.
     private bool _isLingering;
     private byte[]? _rest;
@@ -176,6 +179,20 @@ internal sealed class RealtimeSocket : LoopSocket
     }
 
     /// <inheritdoc/>
+    public override void Abort()
+    {
+        if (_isPeerGone)
+        {
+            // There is nobody to reset.
+            Close();
+        }
+        else
+        {
+            base.Abort();
+        }
+    }
+
+    /// <inheritdoc/>
     public override void WritingEnded()
     {
         if (_state == State.Discarding)
@@ -260,7 +277,7 @@ internal sealed class RealtimeSocket : LoopSocket
     {
         _state = State.Admitting;
         _aborted = new CancellationTokenSource();
-        var requestId = Guid.NewGuid().ToString();
+        var requestId = RandomUuid.Create().ToString();
         var origin = new RequestOrigin(requestId, _address, upgrade.Head.ToArray());
         var subprotocols = upgrade.Subprotocols.IsEmpty ? default : new StringValues(Encoding.ASCII.GetString(upgrade.Subprotocols));
         var connect = ConnectRequest.Read(subprotocols, origin, fromQuery: null);
@@ -325,6 +342,7 @@ internal sealed class RealtimeSocket : LoopSocket
             if (length <= 0)
             {
                 _state = State.Over;
+                _isPeerGone = true;
                 _connection!.Lose();
                 return;
             }

@@ -28,7 +28,7 @@ internal sealed class PublishEndpoint(
     /// <summary>Answers one request to <c>/event</c>.</summary>
     public async Task HandleAsync(HttpContext context)
     {
-        var requestId = Guid.NewGuid();
+        var requestId = RandomUuid.Create();
         HttpReply.AddHeaders(context.Response.Headers, requestId);
         if (HttpMethods.IsOptions(context.Request.Method))
         {
@@ -88,7 +88,7 @@ internal sealed class PublishEndpoint(
     /// <summary>Answers requests to paths that do not exist.</summary>
     public static Task HandleUnknownPathAsync(HttpContext context)
     {
-        HttpReply.AddHeaders(context.Response.Headers, Guid.NewGuid());
+        HttpReply.AddHeaders(context.Response.Headers, RandomUuid.Create());
         return HttpReply.WriteErrorAsync(context.Response, s_unknownPath);
     }
 
