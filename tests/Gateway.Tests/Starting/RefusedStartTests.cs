@@ -114,6 +114,17 @@ public sealed class RefusedStartTests : IDisposable
     }
 
     [Fact]
+    public async Task A_port_in_use_on_one_address_of_localhost_is_named()
+    {
+        using var occupant = new TcpListener(IPAddress.Loopback, 0);
+        occupant.Start();
+
+        var result = await GatewayRun.ToEndAsync(_folder.Path, "--urls", $"http://localhost:{((IPEndPoint)occupant.LocalEndpoint).Port}");
+
+        result.AssertRefused($"http://{occupant.LocalEndpoint}", "in use");
+    }
+
+    [Fact]
     public async Task A_mistake_in_a_template_is_named_by_file_and_line()
     {
         var template = _folder.Write("stack.yaml", """

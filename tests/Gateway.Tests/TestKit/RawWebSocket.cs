@@ -34,14 +34,21 @@ public sealed class RawWebSocket : IAsyncDisposable
         var connection = await RawConnection.OpenAsync(endPoint, receiveBufferBytes);
         try
         {
-            await connection.SendAsync(handshake.ToBytes(endPoint.ToString()));
-            return new RawWebSocket(connection, await connection.ReadHeadAsync("an answer to the upgrade"));
+            return await UpgradeAsync(connection, handshake.ToBytes(endPoint.ToString()));
         }
         catch
         {
             await connection.DisposeAsync();
             throw;
         }
+    }
+
+    /// <summary>Sends an upgrade request, and whatever is behind it, on a connection that is open, and reads the response.</summary>
+    public static async Task<RawWebSocket> UpgradeAsync(RawConnection connection, ReadOnlyMemory<byte> request)
+    {
+        ArgumentNullException.ThrowIfNull(connection);
+        await connection.SendAsync(request);
+        return new RawWebSocket(connection, await connection.ReadHeadAsync("an answer to the upgrade"));
     }
 
     /// <summary>Upgrades, and asserts that the server agreed.</summary>

@@ -1,4 +1,5 @@
 using Fanfare.Gateway.Tests.TestKit;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Fanfare.Gateway.Tests.Wire;
 
@@ -86,6 +87,30 @@ public sealed class SlowSubscriberTests
         {
             Assert.Equal(NumberedEvent(index), await late.NextEventAsync("s"));
         }
+    }
+
+    [Fact]
+    public async Task What_broken_subscribers_were_being_sent_no_longer_counts()
+    {
+        await using var server = await GatewayServer.StartAsync(
+            "--Fanfare:Limits:PendingBytesTotalMax=3000000", "--Fanfare:Limits:PublishTimeout=00:00:05");
+        await using var publisher = await server.ConnectAsync();
+        for (var round = 0; round < 6; round++)
+        {
+            var slow = await RawWebSocket.ConnectAsync(server.EndPoint, receiveBufferBytes: 4096);
+            await slow.SubscribeAsync("s", "/default/broken");
+            for (var index = 0; index < 25; index++)
+            {
+                await publisher.PublishAsync("/default/broken", NumberedEvent(index));
+            }
+
+            slow.Connection.Abort();
+            await Metrics.WaitAsync(server, 1, "fanfare_connections_active");
+        }
+
+        var fanOut = server.Services.GetRequiredService<Gateway.FanOut.LocalFanOut>();
+        Assert.True(fanOut.HasRoom);
+        await publisher.PublishAsync("/default/broken", "1");
     }
 
     [Theory]
