@@ -27,11 +27,12 @@ internal sealed partial class Shard
     }
 
     // A client that is told to go elsewhere must know what became of its request, or it could not tell whether to repeat it there.
-    private void CloseBehindAnswer(ConnectionOutput output, CloseReason reason)
+    private static void CloseBehindAnswer(ConnectionOutput output, CloseReason reason)
     {
         if (output.TryEndRequests(reason))
         {
-            BeginClose(output, reason, reason.GetCode(), lastMessage: default);
+            // Through the queue, in which the answer of a request that has just ended may still be.
+            output.Close(reason);
         }
     }
 
