@@ -1,4 +1,3 @@
-using System.Text.RegularExpressions;
 
 namespace Fanfare.Gateway.Apis;
 
@@ -72,17 +71,14 @@ internal sealed record TokenIssuer(AuthMode Mode, string Issuer, bool IsConfigur
 /// <summary>What one provider asks of an issuer's tokens.</summary>
 internal sealed class TokenProvider
 {
-    // A hostile pattern is the operator's own, but the client id is a stranger's.
-    private static readonly TimeSpan s_matchTimeout = TimeSpan.FromMilliseconds(100);
-
-    private readonly Regex? _client;
+    private readonly OperatorPattern? _client;
 
     /// <param name="clientPattern">A regular expression on client ids, or <see langword="null"/> to admit all.</param>
     /// <param name="iatTtlMilliseconds">The greatest age since <c>iat</c>; 0 means no check.</param>
     /// <param name="authTtlMilliseconds">The greatest age since <c>auth_time</c>; 0 means no check.</param>
     public TokenProvider(string? clientPattern, long iatTtlMilliseconds, long authTtlMilliseconds)
     {
-        _client = string.IsNullOrEmpty(clientPattern) ? null : CreateRegex(clientPattern);
+        _client = string.IsNullOrEmpty(clientPattern) ? null : new OperatorPattern(clientPattern);
         IatTtlMilliseconds = iatTtlMilliseconds;
         AuthTtlMilliseconds = authTtlMilliseconds;
     }
@@ -101,28 +97,5 @@ internal sealed class TokenProvider
     /// The pattern is searched for, not matched as a whole: AppSync's documentation does not say which, and its examples
     /// (<c>web|mobile</c>) work both ways. Write <c>^(web|mobile)$</c> where other clients' ids could contain one of these.
     /// </remarks>
-    public bool Admits(string client)
-    {
-        try
-        {
-            return _client is null || _client.IsMatch(client);
-        }
-        catch (RegexMatchTimeoutException)
-        {
-            return false;
-        }
-    }
-
-    private static Regex CreateRegex(string pattern)
-    {
-        try
-        {
-            return new Regex(pattern, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking, s_matchTimeout);
-        }
-        catch (NotSupportedException)
-        {
-            // Lookarounds and backreferences need the backtracking engine, which the timeout bounds.
-            return new Regex(pattern, RegexOptions.CultureInvariant, s_matchTimeout);
-        }
-    }
+    public bool Admits(string client) => _client is null || _client.IsFoundIn(client);
 }

@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using System.Text;
-using System.Text.RegularExpressions;
 using Fanfare.Gateway.Apis;
 using Fanfare.Gateway.Lambda;
 using Fanfare.Gateway.Protocol;
@@ -169,13 +168,11 @@ internal sealed class LambdaAuthenticator(
     /// <summary>The authorizer of one API.</summary>
     private sealed class ConfiguredAuthorizer(LambdaAuthorizerSettings settings)
     {
-        // Operators write the expression, but strangers write what it runs on.
-        private static readonly TimeSpan s_matchTimeout = TimeSpan.FromMilliseconds(100);
         private static long s_lastNumber;
 
-        private readonly Regex? _expression = string.IsNullOrEmpty(settings.IdentityValidationExpression)
+        private readonly OperatorPattern? _expression = string.IsNullOrEmpty(settings.IdentityValidationExpression)
             ? null
-            : new Regex(settings.IdentityValidationExpression, RegexOptions.CultureInvariant, s_matchTimeout);
+            : new OperatorPattern(settings.IdentityValidationExpression);
 
         private int _isReported;
 
@@ -184,17 +181,7 @@ internal sealed class LambdaAuthenticator(
         /// <summary>Names this authorizer in cache keys; another model of the same API gets another number, and so no old answers.</summary>
         public long Number { get; } = Interlocked.Increment(ref s_lastNumber);
 
-        public bool Accepts(ReadOnlySpan<byte> token)
-        {
-            try
-            {
-                return _expression is null || _expression.IsMatch(Encoding.UTF8.GetString(token));
-            }
-            catch (RegexMatchTimeoutException)
-            {
-                return false;
-            }
-        }
+        public bool Accepts(ReadOnlySpan<byte> token) => _expression is null || _expression.IsFoundIn(Encoding.UTF8.GetString(token));
 
         public bool TryReport() => Interlocked.Exchange(ref _isReported, 1) == 0;
     }
