@@ -5,7 +5,10 @@ namespace Fanfare.Backplanes;
 /// <summary>What to measure and how long; see the command's help.</summary>
 internal sealed record ComparisonOptions(
     HashSet<string> Parts, TimeSpan Duration, int RoundCount, int ConnectionCount, int Window, int Rate, int[] SiloCounts, int SampleCount,
-    bool UsesPriorBuild);
+    HashSet<string> Deployments, OtherBuild[] OtherBuilds, bool UsesPriorBuild);
+
+/// <summary>A build of the cluster's program that is measured beside the one of this folder.</summary>
+internal sealed record OtherBuild(string Name, string Assembly);
 
 /// <summary>Measures all deployments in one run, in rounds that each come to all of them, and prints tables.</summary>
 /// <remarks>All run all the time: what else there is on the machine, and what the idle ones cost, is the same for each.</remarks>
@@ -53,12 +56,18 @@ internal static class Comparison
         {
             Progress("Starting the deployments");
             deployments.Add(await Deployment.StartEmbeddedAsync(programs));
-            deployments.Add(await Deployment.StartRedisAsync(programs));
+            if (options.Deployments.Contains("redis"))
+            {
+                deployments.Add(await Deployment.StartRedisAsync(programs));
+            }
+
             if (hasOrleans)
             {
-                deployments.Add(await Deployment.StartNodesAsync(programs, 1));
-                deployments.Add(await Deployment.StartNodesAsync(programs, 2));
-                deployments.Add(await Deployment.StartSeparateAsync(programs, 2, 2));
+                await StartClustersAsync(deployments, options, programs);
+                foreach (var build in options.OtherBuilds)
+                {
+                    await StartClustersAsync(deployments, options, programs with { Broker = build.Assembly, BrokerName = build.Name });
+                }
             }
 
             var throughputs = deployments.Select(_ => Load.All.Select(_ => new List<Throughput>()).ToArray()).ToArray();
@@ -118,6 +127,24 @@ internal static class Comparison
         finally
         {
             deployments.ForEach(deployment => deployment.Dispose());
+        }
+    }
+
+    private static async Task StartClustersAsync(List<Deployment> deployments, ComparisonOptions options, Programs programs)
+    {
+        if (options.Deployments.Contains("node"))
+        {
+            deployments.Add(await Deployment.StartNodesAsync(programs, 1));
+        }
+
+        if (options.Deployments.Contains("nodes"))
+        {
+            deployments.Add(await Deployment.StartNodesAsync(programs, 2));
+        }
+
+        if (options.Deployments.Contains("separate"))
+        {
+            deployments.Add(await Deployment.StartSeparateAsync(programs, 2, 2));
         }
     }
 

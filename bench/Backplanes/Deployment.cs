@@ -7,7 +7,8 @@ namespace Fanfare.Backplanes;
 /// <param name="Broker">The assembly of the program of silos and their gateways.</param>
 /// <param name="Redis">The program of Redis or Valkey.</param>
 /// <param name="Data">The folder that all gateways share, since clients need one key for all of them.</param>
-internal sealed record Programs(string Gateway, string Broker, string Redis, string Data);
+/// <param name="BrokerName">What the cluster's program is called in tables, where several builds of it are compared.</param>
+internal sealed record Programs(string Gateway, string Broker, string Redis, string Data, string BrokerName = "Orleans");
 
 /// <summary>Gateways and what joins them, all on this machine.</summary>
 internal sealed class Deployment : IDisposable
@@ -51,7 +52,7 @@ internal sealed class Deployment : IDisposable
     /// <summary>Starts nodes that are silo and gateway.</summary>
     public static async Task<Deployment> StartNodesAsync(Programs programs, int count)
     {
-        var deployment = new Deployment($"Orleans, {Count(count, "node")}");
+        var deployment = new Deployment($"{programs.BrokerName}, {Count(count, "node")}");
         var cluster = GetClusterEnvironment(await deployment.StartRedisServerAsync(programs));
         for (var i = 0; i < count; i++)
         {
@@ -64,7 +65,7 @@ internal sealed class Deployment : IDisposable
     /// <summary>Starts silos, and gateways that are their clients.</summary>
     public static async Task<Deployment> StartSeparateAsync(Programs programs, int siloCount, int gatewayCount)
     {
-        var deployment = new Deployment($"Orleans, {Count(siloCount, "silo")} + {Count(gatewayCount, "gateway")}");
+        var deployment = new Deployment($"{programs.BrokerName}, {Count(siloCount, "silo")} + {Count(gatewayCount, "gateway")}");
         var cluster = GetClusterEnvironment(await deployment.StartRedisServerAsync(programs));
         var silos = new List<ServerProcess>();
         for (var i = 0; i < siloCount; i++)

@@ -20,10 +20,29 @@ var silos = new Option<int[]>("--silos")
     DefaultValueFactory = _ => [1, 2, 4, 8],
 };
 var samples = new Option<int>("--samples") { Description = "How many wildcards are subscribed to with each.", DefaultValueFactory = _ => 100 };
+var deployments = new Option<string[]>("--deployments")
+{
+    Description = "Where publishes are measured: embedded, which is the yardstick and always there, redis, node, nodes, separate. Default: all.",
+    AllowMultipleArgumentsPerToken = true,
+    DefaultValueFactory = _ => ["redis", "node", "nodes", "separate"],
+};
+deployments.AcceptOnlyFromAmong("embedded", "redis", "node", "nodes", "separate");
+var builds = new Option<string[]>("--build")
+{
+    Description = "NAME=ASSEMBLY: another build of Broker; the clusters are measured with it too.",
+    AllowMultipleArgumentsPerToken = true,
+};
+builds.Validators.Add(result =>
+{
+    if (result.Tokens.Any(token => token.Value.IndexOf('=', StringComparison.Ordinal) < 1))
+    {
+        result.AddError("--build takes NAME=ASSEMBLY.");
+    }
+});
 var noBuild = new Option<bool>("--no-build") { Description = "Takes the programs as they were built." };
 var command = new RootCommand("Measures what joins gateways: nothing, Redis, or a cluster on Orleans. All processes run on this machine.")
 {
-    parts, seconds, rounds, connections, window, rate, silos, samples, noBuild,
+    parts, seconds, rounds, connections, window, rate, silos, samples, deployments, builds, noBuild,
 };
 command.SetAction(async (arguments, _) =>
 {
@@ -32,7 +51,9 @@ command.SetAction(async (arguments, _) =>
         await Comparison.RunAsync(new ComparisonOptions(
             [.. arguments.GetValue(parts)!], TimeSpan.FromSeconds(arguments.GetValue(seconds)), arguments.GetValue(rounds),
             arguments.GetValue(connections), arguments.GetValue(window), arguments.GetValue(rate), arguments.GetValue(silos)!,
-            arguments.GetValue(samples), arguments.GetValue(noBuild)));
+            arguments.GetValue(samples), [.. arguments.GetValue(deployments)!],
+            [.. arguments.GetValue(builds)!.Select(build => build.Split('=', 2)).Select(build => new OtherBuild(build[0], build[1]))],
+            arguments.GetValue(noBuild)));
         return 0;
     }
     catch (MeasurementException e)
