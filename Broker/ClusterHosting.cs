@@ -1,4 +1,5 @@
 using System.Globalization;
+using Fanfare.Broker.Channels;
 using Fanfare.Broker.Gateways;
 using Fanfare.Broker.Silos;
 using Fanfare.Broker.Wildcards;
@@ -72,6 +73,8 @@ internal static class ClusterHosting
         services.AddSingleton<IValidateOptions<BrokerOptions>, BrokerOptionsValidator>();
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<BrokerMetrics>();
+        services.TryAddSingleton<LocalChannels>();
+        services.TryAddSingleton<LocalGateway>();
         services.AddHostedService<MemoryRelease>();
         AddRedisConnections(builder);
 
@@ -137,6 +140,8 @@ internal static class ClusterHosting
         services.AddSingleton<SiloBroadcast>();
         services.AddSingleton<GatewayRegistry>();
         services.AddSingleton<InterestCache>();
+        services.TryAddSingleton<LocalChannels>();
+        services.TryAddSingleton<LocalGateway>();
         services.TryAddSingleton<BrokerMetrics>();
     }
 

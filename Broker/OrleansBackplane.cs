@@ -16,7 +16,7 @@ namespace Fanfare.Broker;
 /// </para>
 /// </remarks>
 internal sealed partial class OrleansBackplane(
-    IGrainFactory grains, IDeliverySink sink, GatewayLease lease, BrokerMetrics metrics, IOptions<BrokerOptions> options,
+    IGrainFactory grains, LocalChannels local, IDeliverySink sink, GatewayLease lease, BrokerMetrics metrics, IOptions<BrokerOptions> options,
     TimeProvider timeProvider, ILogger<OrleansBackplane> logger) : IBackplane
 {
     private readonly BrokerClusterOptions _options = options.Value.Cluster;
@@ -108,6 +108,12 @@ internal sealed partial class OrleansBackplane(
     private ValueTask<PublishStatus> Publish(ChannelKey channel, EventBatch events, CancellationToken cancellationToken)
     {
         if (events.AcceptedCount == 0)
+        {
+            return new(PublishStatus.Accepted);
+        }
+
+        // Not past those that came before and wait.
+        if (local.TryFind(channel, out var router) && !_publishers.ContainsKey(channel.Value) && router.TryPublishHere(events))
         {
             return new(PublishStatus.Accepted);
         }

@@ -27,6 +27,9 @@ internal static class Timing
     /// <summary>How long a gateway remembers a channel without deliveries; longer than any batch is tried again.</summary>
     public static readonly TimeSpan PositionLifetime = TimeSpan.FromSeconds(60);
 
+    /// <summary>How long a gateway may publish to a channel in its own process without calling its grain, and at most twice that; less than an idle grain is kept.</summary>
+    public static readonly TimeSpan DirectPublishPeriod = TimeSpan.FromSeconds(20);
+
     /// <summary>The first pause before a failed call is tried again; each further one is twice as long.</summary>
     public static readonly TimeSpan RetryDelayMin = TimeSpan.FromMilliseconds(20);
 

@@ -1,15 +1,16 @@
 using Fanfare.Broker.Gateways;
+using Fanfare.Gateway.Backplane;
 
 namespace Fanfare.Broker.Channels;
 
-/// <summary>A channel's way to one interested gateway. Used by one activation only, on its own turns.</summary>
+/// <summary>A channel's way to one interested gateway. Used by one activation only; what changes it holds the router's lock.</summary>
 /// <remarks>
 /// Deliveries leave at once and are not waited for. When one fails, those that follow wait in line behind it while it is tried
 /// again: the connection may have moved to another silo, or the gateway may be dead, which its lease will tell. Publishers wait
 /// for a gateway's receipt for a while, and not at all once it is suspect.
 /// </remarks>
 internal sealed partial class GatewayLink(
-    ChannelGrain channel, GatewayHandle gateway, uint channelHash, BrokerMetrics metrics, TimeProvider timeProvider, ILogger logger)
+    ChannelRouter channel, Lock routerLock, GatewayHandle gateway, uint channelHash, BrokerMetrics metrics, TimeProvider timeProvider, ILogger logger)
 {
     /// <summary>How many deliveries of a line are under way at once.</summary>
     private const int WindowCount = 64;
@@ -27,17 +28,33 @@ internal sealed partial class GatewayLink(
     /// <summary>Tells the gateway that this activation sends from now on; returns how far it has come.</summary>
     public Task<ChannelPosition> BeginAsync()
     {
-        if (_beginning is null or { IsFaulted: true } or { IsCanceled: true })
+        lock (routerLock)
         {
-            var position = _unreceived.First?.Value.Delivery.Previous ?? _lastSent;
-            var (key, activation) = (channel.Key, channel.Activation);
-            _beginning = Gateway.CallAsync(channelHash, observer => observer.BeginAsync(key, activation, position));
-        }
+            if (_beginning is null or { IsFaulted: true } or { IsCanceled: true })
+            {
+                var position = _unreceived.First?.Value.Delivery.Previous ?? _lastSent;
+                _beginning = Gateway.BeginAsync(channelHash, channel.Key, channel.Activation, position);
+            }
 
-        return _beginning;
+            return _beginning;
+        }
     }
 
-    /// <summary>Sends a batch; returns when the gateway has received it, or has had its time.</summary>
+    /// <summary>Delivers to the gateway if it is in this process and nothing waits for it. Under the router's lock.</summary>
+    /// <returns>Whether the gateway has received the events; where not, nothing has happened.</returns>
+    public bool TryDeliverHere(long sequence, long stable, EventBatch events)
+    {
+        if (_isStalled || _lostCount > 0 || _unreceived.Count > 0 || _beginning is not { IsCompletedSuccessfully: true }
+            || Gateway.FindInbox(channelHash) is not { } inbox || !inbox.TryDeliver(channel.Key, channel.Activation, sequence, _lastSent, stable, events))
+        {
+            return false;
+        }
+
+        _lastSent = sequence;
+        return true;
+    }
+
+    /// <summary>Sends a batch; returns when the gateway has received it, or has had its time. Under the router's lock.</summary>
     public Task SendAsync(PublishBatch batch, RoutedBatch routed)
     {
         if (_isStalled && !Gateway.TryReserve(batch.Events.Length))
@@ -79,10 +96,13 @@ internal sealed partial class GatewayLink(
             return;
         }
 
-        if (!_isStalled)
+        lock (routerLock)
         {
-            _isStalled = true;
-            _ = RepeatAsync();
+            if (!_isStalled)
+            {
+                _isStalled = true;
+                _ = RepeatAsync();
+            }
         }
 
         if (!Gateway.IsSuspect)
@@ -95,7 +115,7 @@ internal sealed partial class GatewayLink(
     {
         try
         {
-            await outgoing.Done.WaitAsync(Timing.ReceiptTimeout, timeProvider);
+            await GetDone(outgoing).WaitAsync(Timing.ReceiptTimeout, timeProvider);
         }
         catch (TimeoutException)
         {
@@ -111,39 +131,73 @@ internal sealed partial class GatewayLink(
     private async Task RepeatAsync()
     {
         var retry = new RetryDelay(timeProvider);
-        while (_unreceived.First is { } first && channel.Uses(this))
+        do
         {
-            await retry.WaitAsync();
-            // One alone first: a gateway that is dead costs no more than that.
-            metrics.RepeatedDeliveries.Add(1);
-            if (_unreceived.First is { } probe && await TryDeliverAsync(probe.Value.Delivery))
+            while (GetFirst() is not null && channel.Uses(this))
             {
-                Complete(probe.Value);
-                await SendLineAsync();
-                retry = new RetryDelay(timeProvider);
+                await retry.WaitAsync();
+                // One alone first: a gateway that is dead costs no more than that.
+                metrics.RepeatedDeliveries.Add(1);
+                if (GetFirst() is { } probe && await TryDeliverAsync(probe.Delivery))
+                {
+                    Complete(probe);
+                    await SendLineAsync();
+                    retry = new RetryDelay(timeProvider);
+                }
             }
         }
+        while (!TryEndStall());
+    }
 
-        while (_unreceived.First is { } left)
+    // False where the line has grown since it was looked at.
+    private bool TryEndStall()
+    {
+        lock (routerLock)
         {
-            Complete(left.Value);
-        }
+            if (_unreceived.Count > 0 && channel.Uses(this))
+            {
+                return false;
+            }
 
-        _isStalled = false;
+            while (_unreceived.First is { } left)
+            {
+                Complete(left.Value);
+            }
+
+            _isStalled = false;
+            return true;
+        }
+    }
+
+    private Outgoing? GetFirst()
+    {
+        lock (routerLock)
+        {
+            return _unreceived.First?.Value;
+        }
+    }
+
+    private List<Outgoing> GetWindow()
+    {
+        lock (routerLock)
+        {
+            return [.. _unreceived.Take(WindowCount)];
+        }
+    }
+
+    private Task GetDone(Outgoing outgoing)
+    {
+        lock (routerLock)
+        {
+            return outgoing.Done;
+        }
     }
 
     private async Task SendLineAsync()
     {
-        var window = new List<Outgoing>(WindowCount);
         var isFlowing = true;
-        while (isFlowing && _unreceived.Count > 0)
+        while (isFlowing && GetWindow() is { Count: > 0 } window)
         {
-            window.Clear();
-            for (var node = _unreceived.First; node is not null && window.Count < WindowCount; node = node.Next)
-            {
-                window.Add(node.Value);
-            }
-
             var received = await Task.WhenAll(window.Select(outgoing => TryDeliverAsync(outgoing.Delivery)));
             for (var i = 0; i < received.Length; i++)
             {
@@ -158,19 +212,22 @@ internal sealed partial class GatewayLink(
 
     private void Complete(Outgoing outgoing)
     {
-        // Sent twice, it may have two receipts.
-        if (outgoing.Node is { List: not null } node)
+        lock (routerLock)
         {
-            _unreceived.Remove(node);
-            Gateway.GiveBack(outgoing.ReservedBytes);
-            outgoing.Complete();
-            channel.Settle(outgoing.Routed);
+            // Sent twice, it may have two receipts.
+            if (outgoing.Node is { List: not null } node)
+            {
+                _unreceived.Remove(node);
+                Gateway.GiveBack(outgoing.ReservedBytes);
+                outgoing.Complete();
+                channel.Settle(outgoing.Routed);
+            }
         }
     }
 
     private async Task<bool> TryDeliverAsync(ChannelDelivery delivery)
     {
-        var beginning = _beginning;
+        var beginning = Volatile.Read(ref _beginning);
         try
         {
             if (beginning is not { IsCompletedSuccessfully: true })
@@ -179,7 +236,7 @@ internal sealed partial class GatewayLink(
                 await beginning;
             }
 
-            switch (await Gateway.CallAsync(channelHash, observer => observer.DeliverAsync(delivery)))
+            switch (await Gateway.DeliverAsync(channelHash, delivery))
             {
                 case DeliveryReceipt.Received:
                     Gateway.IsSuspect = false;
@@ -187,7 +244,7 @@ internal sealed partial class GatewayLink(
 
                 case DeliveryReceipt.ReceivedWithoutRoom:
                     Gateway.IsSuspect = false;
-                    await Gateway.CallAsync(channelHash, observer => observer.WaitForRoomAsync());
+                    await Gateway.WaitForRoomAsync(channelHash);
                     return true;
 
                 case DeliveryReceipt.Superseded:
@@ -196,11 +253,7 @@ internal sealed partial class GatewayLink(
 
                 default:
                     // It has forgotten the channel: the next attempt begins anew, unless another delivery has done so already.
-                    if (_beginning == beginning)
-                    {
-                        _beginning = null;
-                    }
-
+                    _ = Interlocked.CompareExchange(ref _beginning, null, beginning);
                     return false;
             }
         }
@@ -231,7 +284,7 @@ internal sealed partial class GatewayLink(
 
         public LinkedListNode<Outgoing>? Node { get; set; }
 
-        public Task Done => _isDone ? Task.CompletedTask : (_done ??= new TaskCompletionSource()).Task;
+        public Task Done => _isDone ? Task.CompletedTask : (_done ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
 
         public void Complete()
         {

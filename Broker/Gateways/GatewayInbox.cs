@@ -103,6 +103,30 @@ internal sealed partial class GatewayInbox : IGatewayObserver, IDisposable
         return _sink.HasRoom ? s_received : s_receivedWithoutRoom;
     }
 
+    /// <summary>Takes a delivery of a channel in this process, if it is the next one.</summary>
+    /// <returns><see langword="false"/> where it must come as any other; nothing has happened then.</returns>
+    /// <remarks>
+    /// It has no number: the publisher is this gateway too, and knows what became of it. A publisher is held back for the lack of room
+    /// before this.
+    /// </remarks>
+    public bool TryDeliver(string channel, Guid activation, long sequence, long previous, long stable, EventBatch events)
+    {
+        lock (_lock)
+        {
+            if (!_inflows.TryGetValue(channel, out var inflow) || inflow.Activation != activation || previous > inflow.Sequence
+                || sequence <= inflow.Sequence || inflow.IsHolding)
+            {
+                return false;
+            }
+
+            Touch(inflow);
+            inflow.Settle(stable);
+            _sink.Deliver(inflow.Channel, events);
+            inflow.Sequence = sequence;
+            return true;
+        }
+    }
+
     /// <inheritdoc/>
     public async Task<bool> WaitForRoomAsync() => await _sink.WaitForRoomAsync(CancellationToken.None);
 

@@ -20,6 +20,7 @@ internal sealed partial class GatewayLease : IHostedService, IDisposable
     private const int AnnouncementsAtOnce = 64;
 
     private readonly IGrainFactory _grains;
+    private readonly LocalGateway _local;
     private readonly BrokerClusterOptions _options;
     private readonly BrokerMetrics _metrics;
     private readonly TimeProvider _timeProvider;
@@ -37,10 +38,10 @@ internal sealed partial class GatewayLease : IHostedService, IDisposable
     private volatile bool _isAnnounced;
 
     public GatewayLease(
-        IGrainFactory grains, IDeliverySink sink, BrokerMetrics metrics, IOptions<BrokerOptions> options, TimeProvider timeProvider,
+        IGrainFactory grains, LocalGateway local, IDeliverySink sink, BrokerMetrics metrics, IOptions<BrokerOptions> options, TimeProvider timeProvider,
         IHostApplicationLifetime lifetime, ILogger<GatewayLease> logger, ILogger<GatewayInbox> inboxLogger)
     {
-        _lifetime = lifetime;
+        (_lifetime, _local) = (lifetime, local);
         (_grains, _options, _metrics, _timeProvider, _logger) = (grains, options.Value.Cluster, metrics, timeProvider, logger);
         // Deliveries of one observer are carried out one after the other, so there is one for each core.
         _inboxes = new GatewayInbox[Environment.ProcessorCount];
@@ -149,6 +150,8 @@ internal sealed partial class GatewayLease : IHostedService, IDisposable
     {
         var observers = Array.ConvertAll(_inboxes, inbox => _grains.CreateObjectReference<IGatewayObserver>(inbox));
         var registration = new GatewayRegistration(Guid.NewGuid(), observers);
+        // Before any silo hears of it, this one included.
+        _local.Join(registration.Id, _inboxes);
         var retry = new RetryDelay(_timeProvider);
         while (true)
         {

@@ -1,9 +1,12 @@
+using Fanfare.Broker.Channels;
 using Fanfare.Broker.Silos;
 
 namespace Fanfare.Broker.Gateways;
 
 /// <summary>A gateway as this silo's channels see it.</summary>
-internal sealed class GatewayHandle(GatewayRegistration registration)
+/// <param name="registration">What the gateway joined with.</param>
+/// <param name="inboxes">Where channels deliver to, if the gateway is in this process; as many as it has observers.</param>
+internal sealed class GatewayHandle(GatewayRegistration registration, GatewayInbox[]? inboxes)
 {
     /// <summary>How many bytes of this silo's channels may wait for a gateway that gives no receipts; what comes then is lost to it.</summary>
     private const long ReservedBytesMax = 64 * 1024 * 1024;
@@ -26,12 +29,25 @@ internal sealed class GatewayHandle(GatewayRegistration registration)
         set => _isSuspect = value;
     }
 
-    /// <summary>Calls the observer of a channel, in the order of these calls.</summary>
-    /// <remarks>
-    /// On behalf of the silo, not of the grain that asks. Orleans sends an observer's answer to where the observer's own silo believes
-    /// the calling grain to be; where that is out of date, the answer is lost, each time. A silo is always found.
-    /// </remarks>
-    public Task<T> CallAsync<T>(uint channelHash, Func<IGatewayObserver, Task<T>> call)
+    /// <summary>Returns where a channel delivers to, if the gateway is in this process.</summary>
+    public GatewayInbox? FindInbox(uint channelHash) => inboxes?[channelHash % (uint)inboxes.Length];
+
+    /// <summary>See <see cref="IGatewayObserver.BeginAsync"/>.</summary>
+    public Task<ChannelPosition> BeginAsync(uint channelHash, string channel, Guid activation, long position) =>
+        FindInbox(channelHash)?.BeginAsync(channel, activation, position)
+            ?? CallAsync(channelHash, observer => observer.BeginAsync(channel, activation, position));
+
+    /// <summary>See <see cref="IGatewayObserver.DeliverAsync"/>. Deliveries reach the gateway in the order of these calls.</summary>
+    public Task<DeliveryReceipt> DeliverAsync(uint channelHash, ChannelDelivery delivery) =>
+        FindInbox(channelHash)?.DeliverAsync(delivery) ?? CallAsync(channelHash, observer => observer.DeliverAsync(delivery));
+
+    /// <summary>See <see cref="IGatewayObserver.WaitForRoomAsync"/>.</summary>
+    public Task<bool> WaitForRoomAsync(uint channelHash) =>
+        FindInbox(channelHash)?.WaitForRoomAsync() ?? CallAsync(channelHash, observer => observer.WaitForRoomAsync());
+
+    // On behalf of the silo, not of the grain that asks. Orleans sends an observer's answer to where the observer's own silo believes
+    // the calling grain to be; where that is out of date, the answer is lost, each time. A silo is always found.
+    private Task<T> CallAsync<T>(uint channelHash, Func<IGatewayObserver, Task<T>> call)
     {
         var observer = registration.Observers[channelHash % (uint)registration.Observers.Length];
         return Task.Factory.StartNew(
@@ -58,7 +74,7 @@ internal sealed class GatewayHandle(GatewayRegistration registration)
 }
 
 /// <summary>The gateways that this silo knows. Safe for concurrent use.</summary>
-internal sealed class GatewayRegistry(IGrainFactory grains, SiloBroadcast silos)
+internal sealed class GatewayRegistry(IGrainFactory grains, SiloBroadcast silos, LocalGateway local)
 {
     private readonly Lock _lock = new();
     private Dictionary<Guid, GatewayHandle> _gateways = [];
@@ -115,7 +131,7 @@ internal sealed class GatewayRegistry(IGrainFactory grains, SiloBroadcast silos)
             var known = _gateways;
             _gateways = registrations.ToDictionary(
                 registration => registration.Id,
-                registration => known.GetValueOrDefault(registration.Id) ?? new GatewayHandle(registration));
+                registration => known.GetValueOrDefault(registration.Id) ?? new GatewayHandle(registration, local.Find(registration.Id)));
             foreach (var (id, handle) in known)
             {
                 if (!_gateways.ContainsKey(id))

@@ -1,5 +1,6 @@
 using Fanfare.Broker.Channels;
 using Fanfare.Broker.Gateways;
+using Fanfare.Gateway.Backplane;
 using Fanfare.Gateway.Tests.TestKit;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -165,6 +166,32 @@ public sealed class GatewayInboxTests : IDisposable
         }
 
         Assert.Equal(DeliveryReceipt.Unknown, await _inbox.DeliverAsync(Delivery(1, previous: 0)));
+    }
+
+    [Fact]
+    public async Task A_delivery_within_the_process_is_taken_in_its_turn_only()
+    {
+        Assert.False(Take(1, previous: 0));
+        await BeginAsync(_activation);
+        Assert.True(Take(1, previous: 0));
+        Assert.False(Take(1, previous: 0));
+        await AssertReceivedAsync(Delivery(3, previous: 2));
+        Assert.False(Take(4, previous: 3));
+        await AssertReceivedAsync(Delivery(2, previous: 1));
+        Assert.True(Take(4, previous: 3));
+        await BeginAsync(Guid.NewGuid());
+        Assert.False(Take(5, previous: 4));
+
+        Assert.Equal(["here", "2", "3", "here"], _sink.Texts);
+
+        bool Take(long sequence, long previous)
+        {
+            var events = EventBatch.Rent(16);
+            events.Add("\"here\""u8);
+            var isTaken = _inbox.TryDeliver(Channel, _activation, sequence, previous, stable: 0, events);
+            events.Release();
+            return isTaken;
+        }
     }
 
     [Fact]

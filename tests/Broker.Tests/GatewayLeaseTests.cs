@@ -121,7 +121,7 @@ public sealed class GatewayLeaseTests(GrainCluster grains) : IClassFixture<Grain
         var services = new ServiceCollection().AddMetrics().AddSingleton<BrokerMetrics>().BuildServiceProvider();
         var (clock, sink) = (new ManualTimeProvider(), new RecordingSink());
         var lease = new GatewayLease(
-            grains.Client, sink, services.GetRequiredService<BrokerMetrics>(), Options.Create(new BrokerOptions()), clock, lifetime,
+            grains.Client, new LocalGateway(), sink, services.GetRequiredService<BrokerMetrics>(), Options.Create(new BrokerOptions()), clock, lifetime,
             NullLogger<GatewayLease>.Instance, NullLogger<GatewayInbox>.Instance);
         await lease.StartAsync(TestContext.Current.CancellationToken);
         var pattern = PatternKey.FromValue($"api/{Guid.NewGuid():N}/a");

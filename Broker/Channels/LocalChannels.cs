@@ -1,0 +1,35 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
+using Fanfare.Gateway.Channels;
+
+namespace Fanfare.Broker.Channels;
+
+/// <summary>The channels active in this process, for the gateway in this process. Safe for concurrent use.</summary>
+/// <remarks>
+/// In a node that is silo and gateway, a publish to a channel that lives here need not become a message, wait for a turn of the grain and
+/// be answered by another message: the gateway takes the way that the grain itself takes.
+/// </remarks>
+internal sealed class LocalChannels : IDisposable
+{
+    private readonly ConcurrentDictionary<ChannelKey, ChannelRouter> _routers = new();
+    private readonly ITimer _timer;
+    private int _period;
+
+    public LocalChannels(TimeProvider timeProvider) => _timer = timeProvider.CreateTimer(
+        static state => Interlocked.Increment(ref ((LocalChannels)state!)._period), this, Timing.DirectPublishPeriod, Timing.DirectPublishPeriod);
+
+    /// <summary>Which <see cref="Timing.DirectPublishPeriod"/> this is: a clock that costs a publish nothing.</summary>
+    public int Period => Volatile.Read(ref _period);
+
+    /// <summary>A channel was activated here.</summary>
+    public void Add(ChannelRouter router) => _routers[router.Channel] = router;
+
+    /// <summary>A channel's activation ends.</summary>
+    public void Remove(ChannelRouter router) => _routers.TryRemove(new(router.Channel, router));
+
+    /// <summary>Finds a channel's router; <see langword="false"/> where the channel is not active here.</summary>
+    public bool TryFind(ChannelKey channel, [NotNullWhen(true)] out ChannelRouter? router) => _routers.TryGetValue(channel, out router);
+
+    /// <inheritdoc/>
+    public void Dispose() => _timer.Dispose();
+}
