@@ -29,9 +29,9 @@ internal sealed class BrokerMetrics : IDisposable
         RepeatedBatches = _meter.CreateCounter<long>(
             "fanfare.cluster.batches.repeated", description: "Batches that channels knew already.");
         PublishCalls = _meter.CreateCounter<long>(
-            "fanfare.cluster.publish.calls", description: "Calls of channel grains by this gateway, each with one publish or more.");
+            "fanfare.cluster.publish.calls", description: "Calls of channels by this gateway, each with one publish or more.");
         PublishRetries = _meter.CreateCounter<long>(
-            "fanfare.cluster.publish.retries", description: "Calls of channel grains that failed and were repeated.");
+            "fanfare.cluster.publish.retries", description: "Calls of channels that failed and were repeated.");
         DuplicateDeliveries = _meter.CreateCounter<long>(
             "fanfare.cluster.deliveries.duplicate", description: "Batches that this gateway had already and dropped.");
         Gaps = _meter.CreateCounter<long>(
@@ -55,10 +55,10 @@ internal sealed class BrokerMetrics : IDisposable
     /// <summary>Batches that channels knew already.</summary>
     public Counter<long> RepeatedBatches { get; }
 
-    /// <summary>Calls of channel grains by this gateway.</summary>
+    /// <summary>Calls of channels by this gateway.</summary>
     public Counter<long> PublishCalls { get; }
 
-    /// <summary>Calls of channel grains that were repeated.</summary>
+    /// <summary>Calls of channels that were repeated.</summary>
     public Counter<long> PublishRetries { get; }
 
     /// <summary>Batches that this gateway had already.</summary>

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Fanfare.Gateway.Backplane;
+using Fanfare.Gateway.Channels;
 
 namespace Fanfare.Broker;
 
@@ -30,7 +31,7 @@ internal sealed class PendingPublish(EventBatch events, long began)
 /// One call at a time keeps the order in which publishes came, makes each retry's place clear, and lets a busy channel carry many
 /// publishes with each call.
 /// </remarks>
-internal sealed class ChannelPublisher(OrleansBackplane backplane, string channel)
+internal sealed class ChannelPublisher(OrleansBackplane backplane, ChannelKey channel)
 {
     /// <summary>How many bytes leave with one call, unless one publish alone is larger.</summary>
     private const int BatchBytesMax = 1024 * 1024;
@@ -42,8 +43,8 @@ internal sealed class ChannelPublisher(OrleansBackplane backplane, string channe
     private bool _isRunning;
     private bool _isEnded;
 
-    /// <summary>The channel's key.</summary>
-    public string Channel { get; } = channel;
+    /// <summary>The channel.</summary>
+    public ChannelKey Channel { get; } = channel;
 
     /// <summary>Adds a publish behind those that wait; <see langword="false"/> where this publisher has ended and another must be made.</summary>
     public bool TryAdd(PendingPublish publish)

@@ -20,7 +20,7 @@ internal sealed partial class OrleansBackplane(
     TimeProvider timeProvider, ILogger<OrleansBackplane> logger) : IBackplane
 {
     private readonly BrokerClusterOptions _options = options.Value.Cluster;
-    private readonly ConcurrentDictionary<string, ChannelPublisher> _publishers = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<ChannelKey, ChannelPublisher> _publishers = new();
     private GrainReference? _anyChannel;
     private long _lastBatchNumber;
     private long _pendingBytes;
@@ -48,9 +48,8 @@ internal sealed partial class OrleansBackplane(
     /// <param name="channel">The channel's key.</param>
     /// <param name="events">The events, encoded.</param>
     /// <param name="began">When the first of the publishes came, as a time stamp.</param>
-    internal async Task<PublishStatus> PublishBatchAsync(string channel, byte[] events, long began)
+    internal async Task<PublishStatus> PublishBatchAsync(ChannelKey channel, byte[] events, long began)
     {
-        var grain = GetGrain(channel);
         var batch = new PublishBatch { Gateway = lease.GatewayId, Number = Interlocked.Increment(ref _lastBatchNumber), Events = events };
         var retry = new RetryDelay(timeProvider);
         do
@@ -58,7 +57,7 @@ internal sealed partial class OrleansBackplane(
             metrics.PublishCalls.Add(1);
             try
             {
-                if (await grain.PublishAsync(batch) == PublishOutcome.Accepted)
+                if (await CallAsync(channel, batch) == PublishOutcome.Accepted)
                 {
                     return PublishStatus.Accepted;
                 }
@@ -71,7 +70,7 @@ internal sealed partial class OrleansBackplane(
             catch (Exception e)
             {
                 // A silo that died, that stops, or that does not hold the channel any more; a time-out.
-                LogPublishFailed(logger, e, channel);
+                LogPublishFailed(logger, e, channel.Value);
             }
 
             metrics.PublishRetries.Add(1);
@@ -91,6 +90,9 @@ internal sealed partial class OrleansBackplane(
         await sink.WaitForRoomAsync(cancellationToken)
             ? await Publish(channel, events, cancellationToken)
             : PublishStatus.Overloaded;
+
+    private Task<PublishOutcome> CallAsync(ChannelKey channel, PublishBatch batch) =>
+        (local.TryFind(channel, out var router) ? router.TryPublishHereAsync(batch) : null) ?? GetGrain(channel.Value).PublishAsync(batch);
 
     // Orleans looks the attributes of the interface up each time that it is asked for a grain by it.
     private IChannelGrain GetGrain(string channel)
@@ -113,7 +115,7 @@ internal sealed partial class OrleansBackplane(
         }
 
         // Not past those that came before and wait.
-        if (local.TryFind(channel, out var router) && !_publishers.ContainsKey(channel.Value) && router.TryPublishHere(events))
+        if (local.TryFind(channel, out var router) && !_publishers.ContainsKey(channel) && router.TryPublishHere(events))
         {
             return new(PublishStatus.Accepted);
         }
@@ -127,7 +129,7 @@ internal sealed partial class OrleansBackplane(
 
         events.AddReference();
         var publish = new PendingPublish(events, timeProvider.GetTimestamp());
-        while (!_publishers.GetOrAdd(channel.Value, static (key, backplane) => new ChannelPublisher(backplane, key), this).TryAdd(publish))
+        while (!_publishers.GetOrAdd(channel, static (key, backplane) => new ChannelPublisher(backplane, key), this).TryAdd(publish))
         {
             // It ended just now; its place is free, or soon will be.
         }

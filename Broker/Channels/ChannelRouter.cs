@@ -146,6 +146,15 @@ internal sealed partial class ChannelRouter
         return true;
     }
 
+    /// <summary>Publishes for the gateway in this process, as a call of the grain does; <see langword="null"/> where that must be made.</summary>
+    public Task<PublishOutcome>? TryPublishHereAsync(PublishBatch batch)
+    {
+        lock (_lock)
+        {
+            return IsOpenHere ? RouteOnceAsync(batch) : null;
+        }
+    }
+
     /// <summary>The gateways interested in the channel itself have changed; what is published from now on reaches them.</summary>
     public void SetOwn(IReadOnlyList<GatewayHandle> own)
     {
