@@ -39,6 +39,9 @@ internal sealed class ChannelPublisher(OrleansBackplane backplane, ChannelKey ch
     /// <summary>How many publishes leave with one call.</summary>
     private const int BatchCountMax = 1024;
 
+    /// <summary>How many calls that end at once are made in a row on a thread that has sockets to look after.</summary>
+    private const int CallsAtOnceMax = 16;
+
     private readonly Queue<PendingPublish> _pending = [];
     private bool _isRunning;
     private bool _isEnded;
@@ -72,12 +75,21 @@ internal sealed class ChannelPublisher(OrleansBackplane backplane, ChannelKey ch
     private async Task RunAsync()
     {
         var taken = new List<PendingPublish>();
-        while (TryTake(taken))
+        for (var atOnce = 0; TryTake(taken);)
         {
+            if (atOnce == CallsAtOnceMax)
+            {
+                // Within one node a call need not wait for anything, and others could go on adding for ever.
+                await Task.Yield();
+                atOnce = 0;
+            }
+
             var status = PublishStatus.Unavailable;
             try
             {
-                status = await backplane.PublishBatchAsync(Channel, Join(taken), taken[0].Began);
+                var publishing = backplane.PublishBatchAsync(Channel, Join(taken), taken[0].Began);
+                atOnce = publishing.IsCompleted ? atOnce + 1 : 0;
+                status = await publishing;
             }
             finally
             {
