@@ -10,19 +10,19 @@ namespace Fanfare.Gateway.Connections;
 
 /// <summary>One WebSocket from its upgrade to its end: receives messages in order, decides, and hands replies to its output.</summary>
 /// <remarks>
-/// One caller at a time gives it what was received, and it looks at one message after the other. A publish or a subscribe that has to wait for something goes on beside it
-/// (Connection.Requests.cs). What is sent, by whomever, goes through <see cref="ConnectionOutput"/>.
+/// One caller at a time gives it what was received, and it looks at one message after the other. A publish or a subscribe that has to
+/// wait for something goes on beside it (Connection.Requests.cs). What is sent, by whomever, goes through <see cref="ConnectionOutput"/>.
 /// </remarks>
 internal sealed partial class Connection
 {
     // Of a connection that ends; a drain ends thousands at a time.
     private const int ReleasesAtOnce = 32;
 
+    private const int ReceiveLength = 4096;
+
     // After a violation the client's remaining bytes are read and dropped for this long: closing a socket that has unread bytes
     // resets it, and the reset can destroy the close frame on its way.
     private static readonly TimeSpan s_discardTime = TimeSpan.FromSeconds(1);
-
-    private const int ReceiveLength = 4096;
 
     private readonly ConnectionServices _services;
     private readonly ServedApi _api;

@@ -284,9 +284,10 @@ internal sealed class RealtimeSocket : LoopSocket
         var request = new AcceptedUpgrade(
             _listener.FindApi(upgrade.Host), origin, Admission.ComputeAccept(upgrade.Key), connect.IsProtocolOffered, Services.TimeProvider.GetTimestamp());
         var admission = _listener.Admission.AdmitAsync(request.Api, connect, origin, _aborted.Token);
+        // Behind the limit on connections, which must not see this one, and before the wait, so that a drain waits too.
+        Services.FanOut.ConnectionBegins();
         if (admission.IsCompletedSuccessfully)
         {
-            Services.FanOut.ConnectionBegins();
             Accept(request, admission.Result);
             if (hasMore)
             {
@@ -295,8 +296,6 @@ internal sealed class RealtimeSocket : LoopSocket
         }
         else
         {
-            // Counted from here on, so that a drain waits for it.
-            Services.FanOut.ConnectionBegins();
             _ = AwaitAdmissionAsync(request, admission);
         }
     }

@@ -228,8 +228,7 @@ internal sealed unsafe class EventLoop : IDisposable
             }
             catch (Exception e) when (e is not OutOfMemoryException)
             {
-                _work.LoopFailed(e);
-                entry.Socket.Abort();
+                Fail(entry.Socket, e);
             }
         }
     }
@@ -268,9 +267,7 @@ internal sealed unsafe class EventLoop : IDisposable
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
-            // A bug in one connection must not end the loop, and with it a share of all connections.
-            _work.LoopFailed(e);
-            socket.Abort();
+            Fail(socket, e);
         }
     }
 
@@ -282,9 +279,15 @@ internal sealed unsafe class EventLoop : IDisposable
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
-            _work.LoopFailed(e);
-            socket.Abort();
+            Fail(socket, e);
         }
+    }
+
+    // A bug in one connection must not end the loop, and with it a share of all connections.
+    private void Fail(LoopSocket socket, Exception exception)
+    {
+        _work.LoopFailed(exception);
+        socket.Abort();
     }
 
     private void CloseAll()
