@@ -4,6 +4,8 @@
 # The last line is "N passed, N failed, N skipped"; the exit code is 0 only where nothing failed.
 set -uo pipefail
 cd "$(dirname "$0")" || exit 1
+. tests/debian.sh
+without_packages=' The tests that need them are skipped.'
 
 passed=0 failed=0 skipped=0
 say() { printf '\n== %s\n' "$*"; }
@@ -17,21 +19,6 @@ finish() {
 # count FILE PATTERN: the number that follows the pattern, summed over the file's lines.
 count() { grep -oE "$2[^0-9]*[0-9]+" "$1" | grep -oE '[0-9]+$' | awk '{ sum += $1 } END { print sum + 0 }'; }
 
-install_debian_packages() {
-  local missing=()
-  for package in "$@"; do
-    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
-  done
-  [ ${#missing[@]} -eq 0 ] && return
-  say "Installing Debian packages: ${missing[*]}"
-  if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
-    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}"; } >/dev/null 2>&1 \
-      || echo "Not installed: ${missing[*]}. The tests that need them are skipped."
-  else
-    echo "Not installed, since this is not root on Debian: ${missing[*]}. The tests that need them are skipped."
-  fi
-}
-
 # run_dotnet_tests SECONDS PROJECT: runs what has been built, and counts.
 run_dotnet_tests() {
   timeout "$1" dotnet test "$2" -c Release --no-build -nologo --logger 'console;verbosity=minimal' 2>&1 | tee "$log"
@@ -42,14 +29,6 @@ run_dotnet_tests() {
   # A run that ended without a verdict, by a crash or the time limit, failed too.
   [ "$status" -ne 0 ] && [ "$dotnet_failed" -eq 0 ] && dotnet_failed=1
   failed=$((failed + dotnet_failed))
-}
-
-stop_debian_service() {
-  if [ -d /run/systemd/system ]; then
-    systemctl disable --now "$1"
-  else
-    service "$1" stop
-  fi >/dev/null 2>&1
 }
 
 # A load test holds 10,000 connections from one process; the usual soft limit is 1,024 open files.
