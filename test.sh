@@ -4,8 +4,8 @@
 # The last line is "N passed, N failed, N skipped"; the exit code is 0 only where nothing failed.
 set -uo pipefail
 cd "$(dirname "$0")" || exit 1
+# shellcheck source=tests/debian.sh
 . tests/debian.sh
-without_packages=' The tests that need them are skipped.'
 
 passed=0 failed=0 skipped=0
 say() { printf '\n== %s\n' "$*"; }

@@ -1,8 +1,7 @@
 # shellcheck shell=bash
 # Debian packages, for the scripts that install what they need; to be sourced.
 
-# install_debian_packages PACKAGE…: installs those that are missing, as root on Debian. Elsewhere it says which ones are not there, and
-# adds $without_packages, what follows from that.
+# install_debian_packages PACKAGE…: installs those that are missing, as root on Debian. Elsewhere it says which ones are not there.
 install_debian_packages() {
   local missing=()
   for package in "$@"; do
@@ -12,9 +11,9 @@ install_debian_packages() {
   printf '\n== Installing Debian packages: %s\n' "${missing[*]}"
   if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
     { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}"; } >/dev/null 2>&1 \
-      || echo "Not installed: ${missing[*]}.${without_packages:-}"
+      || echo "Not installed: ${missing[*]}. What needs them is skipped."
   else
-    echo "Not installed, since this is not root on Debian: ${missing[*]}.${without_packages:-}"
+    echo "Not installed, since this is not root on Debian: ${missing[*]}. What needs them is skipped."
   fi
 }
 
