@@ -20,6 +20,8 @@ internal sealed class BrokerMetrics : IDisposable
             description: "Channels of which this gateway remembers how far it has come.");
         DeliveriesSent = _meter.CreateCounter<long>(
             "fanfare.cluster.deliveries", description: "Batches that channels of this silo sent, one for each interested gateway.");
+        DeliveryCalls = _meter.CreateCounter<long>(
+            "fanfare.cluster.delivery.calls", description: "Calls of gateways in other processes by this silo, each with one batch or more.");
         RepeatedDeliveries = _meter.CreateCounter<long>(
             "fanfare.cluster.deliveries.repeated", description: "Batches sent again, because a gateway gave no receipt.");
         LostDeliveries = _meter.CreateCounter<long>(
@@ -29,9 +31,9 @@ internal sealed class BrokerMetrics : IDisposable
         RepeatedBatches = _meter.CreateCounter<long>(
             "fanfare.cluster.batches.repeated", description: "Batches that channels knew already.");
         PublishCalls = _meter.CreateCounter<long>(
-            "fanfare.cluster.publish.calls", description: "Calls of channels by this gateway, each with one publish or more.");
+            "fanfare.cluster.publish.calls", description: "Calls of silos by this gateway, each with publishes to one channel or more.");
         PublishRetries = _meter.CreateCounter<long>(
-            "fanfare.cluster.publish.retries", description: "Calls of channels that failed and were repeated.");
+            "fanfare.cluster.publish.retries", description: "Attempts to publish to a channel that failed and were repeated.");
         DuplicateDeliveries = _meter.CreateCounter<long>(
             "fanfare.cluster.deliveries.duplicate", description: "Batches that this gateway had already and dropped.");
         Gaps = _meter.CreateCounter<long>(
@@ -42,6 +44,9 @@ internal sealed class BrokerMetrics : IDisposable
 
     /// <summary>Batches sent by channels of this silo.</summary>
     public Counter<long> DeliveriesSent { get; }
+
+    /// <summary>Calls of gateways by this silo.</summary>
+    public Counter<long> DeliveryCalls { get; }
 
     /// <summary>Batches sent again.</summary>
     public Counter<long> RepeatedDeliveries { get; }
@@ -55,10 +60,10 @@ internal sealed class BrokerMetrics : IDisposable
     /// <summary>Batches that channels knew already.</summary>
     public Counter<long> RepeatedBatches { get; }
 
-    /// <summary>Calls of channels by this gateway.</summary>
+    /// <summary>Calls of silos by this gateway.</summary>
     public Counter<long> PublishCalls { get; }
 
-    /// <summary>Calls of channels that were repeated.</summary>
+    /// <summary>Publishes to a channel that were repeated.</summary>
     public Counter<long> PublishRetries { get; }
 
     /// <summary>Batches that this gateway had already.</summary>

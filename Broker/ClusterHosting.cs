@@ -117,6 +117,7 @@ internal static class ClusterHosting
     {
         var services = silo.Services;
         silo.AddGrainService<SiloService>();
+        silo.AddPlacementDirector<SiloPlacement, SiloPlacementDirector>();
         services.Configure<ClusterMembershipOptions>(options =>
         {
             options.ProbeTimeout = s_probeTimeout;
@@ -173,6 +174,7 @@ internal static class ClusterHosting
     private static void AddGateway(IServiceCollection services)
     {
         services.AddSingleton<GatewayLease>();
+        services.AddSingleton<ChannelLocations>();
         services.AddHostedService(provider => provider.GetRequiredService<GatewayLease>());
         services.Replace(ServiceDescriptor.Singleton<IBackplane, OrleansBackplane>());
         services.AddHealthChecks().AddCheck<LeaseHealthCheck>("lease");

@@ -16,7 +16,7 @@ namespace Fanfare.Broker;
 /// </para>
 /// </remarks>
 internal sealed partial class OrleansBackplane(
-    IGrainFactory grains, LocalChannels local, IDeliverySink sink, GatewayLease lease, BrokerMetrics metrics, IOptions<BrokerOptions> options,
+    IGrainFactory grains, LocalChannels local, ChannelLocations locations, IDeliverySink sink, GatewayLease lease, BrokerMetrics metrics, IOptions<BrokerOptions> options,
     TimeProvider timeProvider, ILogger<OrleansBackplane> logger) : IBackplane
 {
     private readonly BrokerClusterOptions _options = options.Value.Cluster;
@@ -54,7 +54,6 @@ internal sealed partial class OrleansBackplane(
         var retry = new RetryDelay(timeProvider);
         do
         {
-            metrics.PublishCalls.Add(1);
             try
             {
                 if (await CallAsync(channel, batch) == PublishOutcome.Accepted)
@@ -92,7 +91,39 @@ internal sealed partial class OrleansBackplane(
             : PublishStatus.Overloaded;
 
     private Task<PublishOutcome> CallAsync(ChannelKey channel, PublishBatch batch) =>
-        (local.TryFind(channel, out var router) ? router.TryPublishHereAsync(batch) : null) ?? GetGrain(channel.Value).PublishAsync(batch);
+        (local.TryFind(channel, out var router) ? router.TryPublishHereAsync(batch) : null)
+            ?? (locations.TryFind(channel, out var silo) ? CallSiloAsync(silo, channel, batch) : CallGrainAsync(channel, batch));
+
+    private async Task<PublishOutcome> CallSiloAsync(SiloOutbox silo, ChannelKey channel, PublishBatch batch)
+    {
+        var outcome = await silo.SendAsync(new ChannelPublish(channel.Value, batch)).ConfigureAwait(false);
+        if (outcome == PublishOutcome.Accepted)
+        {
+            return outcome;
+        }
+
+        // The channel is elsewhere by now, or waits for a gateway, which others need not wait for with it: the next publish goes by itself too.
+        locations.Forget(channel);
+        if (outcome == PublishOutcome.Unknown)
+        {
+            metrics.PublishCalls.Add(1);
+            outcome = (await GetGrain(channel.Value).PublishAsync(batch).ConfigureAwait(false)).Outcome;
+        }
+
+        return outcome;
+    }
+
+    private async Task<PublishOutcome> CallGrainAsync(ChannelKey channel, PublishBatch batch)
+    {
+        metrics.PublishCalls.Add(1);
+        var answer = await GetGrain(channel.Value).PublishAsync(batch).ConfigureAwait(false);
+        if (answer.Outcome == PublishOutcome.Accepted && !local.TryFind(channel, out _))
+        {
+            locations.Note(channel, answer.Silo);
+        }
+
+        return answer.Outcome;
+    }
 
     // Orleans looks the attributes of the interface up each time that it is asked for a grain by it.
     private IChannelGrain GetGrain(string channel)

@@ -24,10 +24,13 @@ internal static class Timing
     /// <summary>How long a delivery waits for the one before it. A channel sends that one again, or ends, long before.</summary>
     public static readonly TimeSpan GapTimeout = TimeSpan.FromSeconds(30);
 
+    /// <summary>How long publishes that share a message wait for each other's outcome, before each of those without one is asked for by itself.</summary>
+    public static readonly TimeSpan JoinedPublishTimeout = TimeSpan.FromMilliseconds(200);
+
     /// <summary>How long a gateway remembers a channel without deliveries; longer than any batch is tried again.</summary>
     public static readonly TimeSpan PositionLifetime = TimeSpan.FromSeconds(60);
 
-    /// <summary>How long a gateway may publish to a channel in its own process without calling its grain, and at most twice that; less than an idle grain is kept.</summary>
+    /// <summary>How long a silo takes publishes to a channel without a call of its grain, and at most twice that; less than an idle grain is kept.</summary>
     public static readonly TimeSpan DirectPublishPeriod = TimeSpan.FromSeconds(20);
 
     /// <summary>The first pause before a failed call is tried again; each further one is twice as long.</summary>

@@ -23,6 +23,7 @@ internal sealed class ChannelGrain : Grain, IChannelGrain
     private readonly GatewayRegistry _gateways;
     private readonly LocalChannels _local;
     private readonly SiloEnd _end;
+    private readonly ILocalSiloDetails _silo;
     private readonly BrokerMetrics _metrics;
     private readonly TimeProvider _timeProvider;
     private readonly ILogger<ChannelGrain> _logger;
@@ -32,9 +33,9 @@ internal sealed class ChannelGrain : Grain, IChannelGrain
     /// <summary>Called by Orleans.</summary>
     public ChannelGrain(
         [PersistentState("channel")] IPersistentState<StoredInterest> storage, InterestCache cache, GatewayRegistry gateways,
-        LocalChannels local, SiloEnd end, BrokerMetrics metrics, TimeProvider timeProvider, ILogger<ChannelGrain> logger)
+        LocalChannels local, SiloEnd end, ILocalSiloDetails silo, BrokerMetrics metrics, TimeProvider timeProvider, ILogger<ChannelGrain> logger)
     {
-        (_interest, _cache, _gateways, _local, _end) = (new InterestSet(storage), cache, gateways, local, end);
+        (_interest, _cache, _gateways, _local, _end, _silo) = (new InterestSet(storage), cache, gateways, local, end, silo);
         (_metrics, _timeProvider, _logger) = (metrics, timeProvider, logger);
     }
 
@@ -119,7 +120,7 @@ internal sealed class ChannelGrain : Grain, IChannelGrain
     }
 
     /// <inheritdoc/>
-    public Task<PublishOutcome> PublishAsync(PublishBatch batch) => Router.PublishAsync(batch);
+    public async Task<PublishAnswer> PublishAsync(PublishBatch batch) => new(await Router.PublishAsync(batch), _silo.SiloAddress);
 
     private static List<string> GetWildcards(string key)
     {

@@ -10,7 +10,7 @@ namespace Fanfare.Broker.Channels;
 /// <summary>The order of one channel during one activation of its grain, and its ways to the interested gateways. Safe for concurrent use.</summary>
 /// <remarks>
 /// <para>
-/// Publishes come by calls of the grain, or directly from the gateway in this process (<see cref="LocalChannels"/>). Each gets its place
+/// Publishes come by calls of the grain, or past it from <see cref="LocalChannels"/>. Each gets its place
 /// and is sent to all gateways under one lock, and only its receipts are waited for, so publishes of many gateways are under way at once.
 /// The publisher is answered when all gateways have received the batch. That is why an accepted publish survives this silo: nothing of
 /// it is here alone.
@@ -146,7 +146,7 @@ internal sealed partial class ChannelRouter
         return true;
     }
 
-    /// <summary>Publishes for the gateway in this process, as a call of the grain does; <see langword="null"/> where that must be made.</summary>
+    /// <summary>Publishes as a call of the grain does; <see langword="null"/> where that must be made.</summary>
     public Task<PublishOutcome>? TryPublishHereAsync(PublishBatch batch)
     {
         lock (_lock)

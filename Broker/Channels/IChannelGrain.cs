@@ -7,7 +7,7 @@ public interface IChannelGrain : IGrainWithStringKey
     /// <summary>Gives the batch its place in the order and hands it to every interested gateway; returns when they have received it.</summary>
     /// <remarks>May be repeated with the same batch: it is published once, and each call has the same outcome.</remarks>
     [ResponseTimeout(Timing.PublishCall)]
-    Task<PublishOutcome> PublishAsync(PublishBatch batch);
+    Task<PublishAnswer> PublishAsync(PublishBatch batch);
 
     /// <summary>Notes a gateway's interest in this very channel, or its end; returns when it counts and is stored.</summary>
     [ResponseTimeout(Timing.InterestCall)]

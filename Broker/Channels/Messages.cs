@@ -26,7 +26,22 @@ public enum PublishOutcome
 
     /// <summary>This activation of the channel has been superseded; the same batch is to be sent again.</summary>
     Retry,
+
+    /// <summary>The silo that was asked has no answer, or none yet; the channel's grain has. See <see cref="Silos.ISiloChannelsGrain"/>.</summary>
+    Unknown,
 }
+
+/// <summary>A channel's answer to a publish.</summary>
+/// <param name="Outcome">What became of the batch.</param>
+/// <param name="Silo">Where the channel is active, so that further publishes can go there together with others.</param>
+[GenerateSerializer, Immutable, Alias("fanfare.publish-answer")]
+public readonly record struct PublishAnswer([property: Id(0)] PublishOutcome Outcome, [property: Id(1)] SiloAddress Silo);
+
+/// <summary>A publish to one of several channels.</summary>
+/// <param name="Channel">The channel, as <see cref="Fanfare.Gateway.Channels.ChannelKey.Value"/>.</param>
+/// <param name="Batch">The batch.</param>
+[GenerateSerializer, Immutable, Alias("fanfare.channel-publish")]
+public readonly record struct ChannelPublish([property: Id(0)] string Channel, [property: Id(1)] PublishBatch Batch);
 
 /// <summary>A batch on its way from a channel to one gateway.</summary>
 [GenerateSerializer, Immutable, Alias("fanfare.channel-delivery")]

@@ -20,11 +20,6 @@ internal sealed partial class GatewayInbox : IGatewayObserver, IDisposable
 
     private static readonly TimeSpan s_checkInterval = TimeSpan.FromMilliseconds(250);
 
-    private static readonly Task<DeliveryReceipt> s_received = Task.FromResult(DeliveryReceipt.Received);
-    private static readonly Task<DeliveryReceipt> s_receivedWithoutRoom = Task.FromResult(DeliveryReceipt.ReceivedWithoutRoom);
-    private static readonly Task<DeliveryReceipt> s_unknown = Task.FromResult(DeliveryReceipt.Unknown);
-    private static readonly Task<DeliveryReceipt> s_superseded = Task.FromResult(DeliveryReceipt.Superseded);
-
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Inflow> _inflows = new(StringComparer.Ordinal);
     // The longest without a delivery first.
@@ -64,18 +59,21 @@ internal sealed partial class GatewayInbox : IGatewayObserver, IDisposable
     }
 
     /// <inheritdoc/>
-    public Task<DeliveryReceipt> DeliverAsync(ChannelDelivery delivery)
+    public Task<DeliveryReceipt[]> DeliverAsync(ChannelDelivery[] deliveries) => Task.FromResult(Array.ConvertAll(deliveries, Deliver));
+
+    /// <summary>Takes a delivery into memory.</summary>
+    public DeliveryReceipt Deliver(ChannelDelivery delivery)
     {
         lock (_lock)
         {
             if (!_inflows.TryGetValue(delivery.Channel, out var inflow))
             {
-                return s_unknown;
+                return DeliveryReceipt.Unknown;
             }
 
             if (inflow.Activation != delivery.Activation)
             {
-                return s_superseded;
+                return DeliveryReceipt.Superseded;
             }
 
             Touch(inflow);
@@ -100,7 +98,7 @@ internal sealed partial class GatewayInbox : IGatewayObserver, IDisposable
             }
         }
 
-        return _sink.HasRoom ? s_received : s_receivedWithoutRoom;
+        return _sink.HasRoom ? DeliveryReceipt.Received : DeliveryReceipt.ReceivedWithoutRoom;
     }
 
     /// <summary>Takes a delivery of a channel in this process, if it is the next one.</summary>

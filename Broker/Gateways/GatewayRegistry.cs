@@ -6,12 +6,13 @@ namespace Fanfare.Broker.Gateways;
 /// <summary>A gateway as this silo's channels see it.</summary>
 /// <param name="registration">What the gateway joined with.</param>
 /// <param name="inboxes">Where channels deliver to, if the gateway is in this process; as many as it has observers.</param>
-internal sealed class GatewayHandle(GatewayRegistration registration, GatewayInbox[]? inboxes)
+/// <param name="metrics">What is counted.</param>
+internal sealed class GatewayHandle(GatewayRegistration registration, GatewayInbox[]? inboxes, BrokerMetrics metrics)
 {
     /// <summary>How many bytes of this silo's channels may wait for a gateway that gives no receipts; what comes then is lost to it.</summary>
     private const long ReservedBytesMax = 64 * 1024 * 1024;
 
-    private readonly TaskScheduler _calls = new ConcurrentExclusiveSchedulerPair(TaskScheduler.Default).ExclusiveScheduler;
+    private readonly GatewayOutbox[] _outboxes = Array.ConvertAll(registration.Observers, observer => new GatewayOutbox(observer, metrics));
     private volatile bool _isAlive = true;
     private volatile bool _isSuspect;
     private long _reservedBytes;
@@ -37,21 +38,20 @@ internal sealed class GatewayHandle(GatewayRegistration registration, GatewayInb
         FindInbox(channelHash)?.BeginAsync(channel, activation, position)
             ?? CallAsync(channelHash, observer => observer.BeginAsync(channel, activation, position));
 
-    /// <summary>See <see cref="IGatewayObserver.DeliverAsync"/>. Deliveries reach the gateway in the order of these calls.</summary>
-    public Task<DeliveryReceipt> DeliverAsync(uint channelHash, ChannelDelivery delivery) =>
-        FindInbox(channelHash)?.DeliverAsync(delivery) ?? CallAsync(channelHash, observer => observer.DeliverAsync(delivery));
+    /// <summary>See <see cref="IGatewayObserver.DeliverAsync"/>. Deliveries of a channel reach the gateway in the order of these calls.</summary>
+    public ValueTask<DeliveryReceipt> DeliverAsync(uint channelHash, ChannelDelivery delivery) => FindInbox(channelHash) is { } inbox
+        ? new(inbox.Deliver(delivery))
+        : new(_outboxes[channelHash % (uint)_outboxes.Length].SendAsync(delivery));
 
     /// <summary>See <see cref="IGatewayObserver.WaitForRoomAsync"/>.</summary>
     public Task<bool> WaitForRoomAsync(uint channelHash) =>
         FindInbox(channelHash)?.WaitForRoomAsync() ?? CallAsync(channelHash, observer => observer.WaitForRoomAsync());
 
-    // On behalf of the silo, not of the grain that asks. Orleans sends an observer's answer to where the observer's own silo believes
-    // the calling grain to be; where that is out of date, the answer is lost, each time. A silo is always found.
+    // On behalf of the silo, as in GatewayOutbox.
     private Task<T> CallAsync<T>(uint channelHash, Func<IGatewayObserver, Task<T>> call)
     {
         var observer = registration.Observers[channelHash % (uint)registration.Observers.Length];
-        return Task.Factory.StartNew(
-            () => call(observer), CancellationToken.None, TaskCreationOptions.DenyChildAttach, _calls).Unwrap();
+        return Task.Run(() => call(observer));
     }
 
     /// <summary>Makes room for a delivery that must wait; <see langword="false"/> where too many do.</summary>
@@ -74,7 +74,7 @@ internal sealed class GatewayHandle(GatewayRegistration registration, GatewayInb
 }
 
 /// <summary>The gateways that this silo knows. Safe for concurrent use.</summary>
-internal sealed class GatewayRegistry(IGrainFactory grains, SiloBroadcast silos, LocalGateway local)
+internal sealed class GatewayRegistry(IGrainFactory grains, SiloBroadcast silos, LocalGateway local, BrokerMetrics metrics)
 {
     private readonly Lock _lock = new();
     private Dictionary<Guid, GatewayHandle> _gateways = [];
@@ -131,7 +131,8 @@ internal sealed class GatewayRegistry(IGrainFactory grains, SiloBroadcast silos,
             var known = _gateways;
             _gateways = registrations.ToDictionary(
                 registration => registration.Id,
-                registration => known.GetValueOrDefault(registration.Id) ?? new GatewayHandle(registration, local.Find(registration.Id)));
+                registration => known.GetValueOrDefault(registration.Id)
+                    ?? new GatewayHandle(registration, local.Find(registration.Id), metrics));
             foreach (var (id, handle) in known)
             {
                 if (!_gateways.ContainsKey(id))

@@ -15,9 +15,11 @@ public interface IGatewayObserver : IGrainObserver
     [ResponseTimeout(Timing.DeliveryCall)]
     Task<ChannelPosition> BeginAsync(string channel, Guid activation, long position);
 
-    /// <summary>Takes a delivery into memory.</summary>
+    /// <summary>Takes deliveries into memory.</summary>
+    /// <param name="deliveries">Those of one channel are in its order.</param>
+    /// <returns>A receipt for each.</returns>
     [ResponseTimeout(Timing.DeliveryCall)]
-    Task<DeliveryReceipt> DeliverAsync(ChannelDelivery delivery);
+    Task<DeliveryReceipt[]> DeliverAsync(ChannelDelivery[] deliveries);
 
     /// <summary>Waits until the gateway has sent on enough to take more, or has waited long enough.</summary>
     /// <returns>Whether it can take more.</returns>

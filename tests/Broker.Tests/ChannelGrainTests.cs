@@ -274,7 +274,7 @@ public sealed class ChannelGrainTests(GrainCluster cluster) : IClassFixture<Grai
             {
                 try
                 {
-                    return await channel.PublishAsync(batch);
+                    return (await channel.PublishAsync(batch)).Outcome;
                 }
                 catch (TimeoutException)
                 {

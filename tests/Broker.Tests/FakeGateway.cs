@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text;
 using System.Threading.Channels;
 using Fanfare.Broker.Channels;
@@ -25,6 +26,9 @@ internal sealed class FakeGateway : IGatewayObserver
     /// <summary>The positions that activations began from.</summary>
     public List<(Guid Activation, long Position)> Beginnings { get; } = [];
 
+    /// <summary>How many deliveries came with each message.</summary>
+    public ConcurrentBag<int> Messages { get; } = [];
+
     /// <inheritdoc/>
     public Task<ChannelPosition> BeginAsync(string channel, Guid activation, long position)
     {
@@ -33,21 +37,28 @@ internal sealed class FakeGateway : IGatewayObserver
     }
 
     /// <inheritdoc/>
-    public async Task<DeliveryReceipt> DeliverAsync(ChannelDelivery delivery)
+    public async Task<DeliveryReceipt[]> DeliverAsync(ChannelDelivery[] deliveries)
     {
-        if (Receipt(delivery) is not { } receipt)
+        Messages.Add(deliveries.Length);
+        var receipts = new DeliveryReceipt[deliveries.Length];
+        for (var i = 0; i < deliveries.Length; i++)
         {
-            // As one that has died: the caller's own time-out ends it.
-            await Task.Delay(TimeSpan.FromSeconds(30));
-            return DeliveryReceipt.Unknown;
+            if (Receipt(deliveries[i]) is not { } receipt)
+            {
+                // As one that has died: the caller's own time-out ends it.
+                await Task.Delay(TimeSpan.FromSeconds(30));
+                break;
+            }
+
+            if (receipt == DeliveryReceipt.Received)
+            {
+                _deliveries.Writer.TryWrite(deliveries[i]);
+            }
+
+            receipts[i] = receipt;
         }
 
-        if (receipt == DeliveryReceipt.Received)
-        {
-            _deliveries.Writer.TryWrite(delivery);
-        }
-
-        return receipt;
+        return receipts;
     }
 
     /// <inheritdoc/>

@@ -71,7 +71,7 @@ public sealed class GatewayInboxTests : IDisposable
         await BeginAsync(_activation);
         await BeginAsync(Guid.NewGuid());
 
-        Assert.Equal(DeliveryReceipt.Superseded, await _inbox.DeliverAsync(Delivery(1, previous: 0)));
+        Assert.Equal(DeliveryReceipt.Superseded, _inbox.Deliver(Delivery(1, previous: 0)));
         Assert.Empty(_sink.Texts);
     }
 
@@ -96,7 +96,7 @@ public sealed class GatewayInboxTests : IDisposable
     [Fact]
     public async Task A_channel_that_is_not_known_is_to_begin_first()
     {
-        Assert.Equal(DeliveryReceipt.Unknown, await _inbox.DeliverAsync(Delivery(7, previous: 6)));
+        Assert.Equal(DeliveryReceipt.Unknown, _inbox.Deliver(Delivery(7, previous: 6)));
         await BeginAsync(_activation, position: 6);
         await AssertReceivedAsync(Delivery(7, previous: 6));
 
@@ -152,7 +152,7 @@ public sealed class GatewayInboxTests : IDisposable
 
         _clock.Advance(Timing.PositionLifetime + TimeSpan.FromSeconds(1));
 
-        Assert.Equal(DeliveryReceipt.Unknown, await _inbox.DeliverAsync(Delivery(2, previous: 1)));
+        Assert.Equal(DeliveryReceipt.Unknown, _inbox.Deliver(Delivery(2, previous: 1)));
         Assert.Equal(0, (await BeginAsync(_activation, position: 1)).Sequence);
     }
 
@@ -165,7 +165,7 @@ public sealed class GatewayInboxTests : IDisposable
             await _inbox.BeginAsync($"api/default/{i}", _activation, 0);
         }
 
-        Assert.Equal(DeliveryReceipt.Unknown, await _inbox.DeliverAsync(Delivery(1, previous: 0)));
+        Assert.Equal(DeliveryReceipt.Unknown, _inbox.Deliver(Delivery(1, previous: 0)));
     }
 
     [Fact]
@@ -200,19 +200,14 @@ public sealed class GatewayInboxTests : IDisposable
         await BeginAsync(_activation);
         _sink.HasRoom = false;
 
-        Assert.Equal(DeliveryReceipt.ReceivedWithoutRoom, await _inbox.DeliverAsync(Delivery(1, previous: 0)));
+        Assert.Equal(DeliveryReceipt.ReceivedWithoutRoom, _inbox.Deliver(Delivery(1, previous: 0)));
         Assert.Equal(["1"], _sink.Texts);
     }
 
     private Task<ChannelPosition> BeginAsync(Guid activation, long position = 0) => _inbox.BeginAsync(Channel, activation, position);
 
-    private async Task AssertReceivedAsync(params ChannelDelivery[] deliveries)
-    {
-        foreach (var delivery in deliveries)
-        {
-            Assert.Equal(DeliveryReceipt.Received, await _inbox.DeliverAsync(delivery));
-        }
-    }
+    private async Task AssertReceivedAsync(params ChannelDelivery[] deliveries) =>
+        Assert.Equal(Enumerable.Repeat(DeliveryReceipt.Received, deliveries.Length), await _inbox.DeliverAsync(deliveries));
 
     private ChannelDelivery Delivery(
         long sequence, long previous, long? number = null, Guid? activation = null, long stable = 0, bool isShared = true) => new()
