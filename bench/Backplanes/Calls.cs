@@ -2,8 +2,8 @@ namespace Fanfare.Backplanes;
 
 /// <summary>What publishes cost in messages within the cluster, by the metrics of its processes.</summary>
 /// <param name="Name">What was published and who subscribed.</param>
-/// <param name="CallsPerPublish">Calls of channel grains for each publish.</param>
-/// <param name="DeliveriesPerPublish">Messages for each publish and interested gateway.</param>
+/// <param name="CallsPerPublish">Messages from gateways to silos for each publish.</param>
+/// <param name="DeliveriesPerPublish">Messages from silos to gateways for each publish and interested gateway.</param>
 internal readonly record struct Calls(string Name, double CallsPerPublish, double DeliveriesPerPublish)
 {
     /// <summary>Measures all cases.</summary>
@@ -26,6 +26,9 @@ internal readonly record struct Calls(string Name, double CallsPerPublish, doubl
             await MeasureAsync(
                 deployment, "busy64", "a busy channel, 64 publishes under way, 1 interested gateway", 64, 1, count, 1,
                 (far, "/default/calls/busy64")),
+            await MeasureAsync(
+                deployment, "many64", "64 busy channels, one publish under way to each, 1 interested gateway", 64, 1, count, 1,
+                (far, "/default/calls/many64/*")),
         ];
     }
 
@@ -44,7 +47,8 @@ internal readonly record struct Calls(string Name, double CallsPerPublish, doubl
 
             for (var i = 0; i < connectionCount; i++)
             {
-                var message = new PublishMessage($"/default/calls/{segment}", i, PublishShape.Small);
+                var channel = $"/default/calls/{segment}{(subscriptions is [(_, var pattern)] && pattern.EndsWith('*') ? $"/{i}" : "")}";
+                var message = new PublishMessage(channel, i, PublishShape.Small);
                 publishers.Add(new Publisher(await ClientConnection.OpenAsync(deployment.PublishingPort), [message], window));
             }
 
@@ -73,5 +77,5 @@ internal readonly record struct Calls(string Name, double CallsPerPublish, doubl
     private static async Task<(double Publishes, double Calls, double Deliveries)> ReadAsync(Deployment deployment) => (
         await deployment.GetMetricAsync("fanfare_publishes_total"),
         await deployment.GetMetricAsync("fanfare_cluster_publish_calls_total"),
-        await deployment.GetMetricAsync("fanfare_cluster_deliveries_total"));
+        await deployment.GetMetricAsync("fanfare_cluster_delivery_calls_total"));
 }

@@ -160,7 +160,7 @@ internal static class Comparison
         const int Count = 4096;
         PrintTable(
             $"Messages in the cluster ({deployment.Name}, {Count} publishes each)",
-            ["publishes", "grain calls per publish", "messages per publish and interested gateway"],
+            ["publishes", "messages to silos per publish", "messages to gateways per publish and interested gateway"],
             (await Calls.MeasureAsync(deployment, Count)).Select(calls => Row(
                 calls.Name, [Figure(calls.CallsPerPublish, "F3"), Figure(calls.DeliveriesPerPublish, "F3")])));
     }
