@@ -143,13 +143,24 @@ public sealed class DrainTests : IDisposable
         var backplane = new HeldPublishes();
         await using var gateway = await GatewayServer.StartWithAsync(services => services.AddSingleton<IBackplane>(backplane));
         await using var publisher = await gateway.ConnectAsync();
-        await using var idle = await gateway.ConnectAsync();
+        // One on each shard, so that one of them is closed along with the publisher's connection.
+        var idle = new List<RawWebSocket>();
+        while (idle.Count < Environment.ProcessorCount)
+        {
+            idle.Add(await gateway.ConnectAsync());
+        }
+
         await publisher.SendAsync(Messages.Publish("1", "/default/a", "1"));
         await Deadline.WaitAsync(backplane.Begun, "the publish");
         await publisher.SendAsync(Messages.Publish("2", "/default/a", "2"));
 
         var stop = gateway.StopAsync();
-        await idle.AssertClosedAsync(1001);
+        foreach (var socket in idle)
+        {
+            await socket.AssertClosedAsync(1001);
+            await socket.DisposeAsync();
+        }
+
         backplane.Accept();
 
         await publisher.NextAsync("publish_success", "1");
