@@ -26,9 +26,10 @@ internal sealed partial class OrleansBackplane(
     private long _pendingBytes;
 
     /// <inheritdoc/>
-    public ValueTask<PublishStatus> PublishAsync(ChannelKey channel, EventBatch events, CancellationToken cancellationToken)
+    public ValueTask<PublishStatus> PublishAsync(ChannelKey channel, EventBatch events, out bool isPlaced, CancellationToken cancellationToken)
     {
-        if (!sink.HasRoom)
+        isPlaced = sink.HasRoom;
+        if (!isPlaced)
         {
             return AwaitRoomAsync(channel, events, cancellationToken);
         }

@@ -6,15 +6,17 @@ namespace Fanfare.Gateway.Backplane;
 internal sealed class EmbeddedBackplane(IDeliverySink sink) : IBackplane
 {
     /// <inheritdoc/>
-    public ValueTask<PublishStatus> PublishAsync(ChannelKey channel, EventBatch events, CancellationToken cancellationToken)
+    public ValueTask<PublishStatus> PublishAsync(ChannelKey channel, EventBatch events, out bool isPlaced, CancellationToken cancellationToken)
     {
         var room = sink.WaitForRoomAsync(cancellationToken);
-        if (!room.IsCompletedSuccessfully)
+        if (room.IsCompletedSuccessfully)
         {
-            return AwaitRoomAsync(room, channel, events);
+            isPlaced = true;
+            return new(Deliver(room.Result, channel, events));
         }
 
-        return new(Deliver(room.Result, channel, events));
+        isPlaced = false;
+        return AwaitRoomAsync(room, channel, events);
     }
 
     /// <summary>Does nothing: the local fan-out knows its own subscriptions.</summary>

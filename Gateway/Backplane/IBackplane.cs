@@ -37,8 +37,12 @@ public interface IBackplane
     /// <summary>Publishes events; returns once their place in the channel's order is fixed.</summary>
     /// <param name="channel">The channel.</param>
     /// <param name="events">The events. The caller keeps its reference; the backplane takes its own where it needs them longer.</param>
+    /// <param name="isPlaced">
+    /// Whether the events are before those of any later call for the channel from now on, so that whoever has more need not wait until
+    /// the order of these is fixed. <see langword="false"/> where they wait for room.
+    /// </param>
     /// <param name="cancellationToken">Ends the wait; the events may have been published all the same.</param>
-    ValueTask<PublishStatus> PublishAsync(ChannelKey channel, EventBatch events, CancellationToken cancellationToken);
+    ValueTask<PublishStatus> PublishAsync(ChannelKey channel, EventBatch events, out bool isPlaced, CancellationToken cancellationToken);
 
     /// <summary>Announces this gateway's first subscription to a pattern; returns once no matching publish can pass it by.</summary>
     ValueTask AddInterestAsync(PatternKey pattern, CancellationToken cancellationToken);

@@ -7,7 +7,7 @@ namespace Fanfare.Gateway.Connections;
 /// <content>Requests that wait for something: a handler, an authorizer function, other gateways.</content>
 /// <remarks>
 /// They go on beside the receive loop, so that one that takes its time holds up neither other channels nor the connection itself. What
-/// depends on one waits for it: publishes to a channel go in their order; what is published behind a subscribe of the same namespace is
+/// depends on one waits for it: publishes to a channel go in their order, and wait for the one before until its place is certain; what is published behind a subscribe of the same namespace is
 /// published when that is live, and an unsubscribe comes behind what was published there; what has an id waits for an earlier
 /// subscribe of that id. Most requests wait for nothing, and are over when the loop has looked at them.
 /// </remarks>
@@ -18,6 +18,9 @@ internal sealed partial class Connection
 
     // Owned by the receive loop.
     private List<Request>? _underWay;
+
+    // Of the publish that was begun last.
+    private bool _isPublishPlaced;
 
     /// <summary>Whether requests go on beside the receiving. For whoever gives the connection what was received.</summary>
     public bool HasRequestsUnderWay => _underWay is { Count: > 0 };
@@ -44,6 +47,7 @@ internal sealed partial class Connection
                 return;
             }
 
+            _isPublishPlaced = false;
             var work = DispatchAsync(message);
             if (work.IsCompleted || message.Type is not (ClientMessageType.Publish or ClientMessageType.Subscribe))
             {
@@ -53,7 +57,7 @@ internal sealed partial class Connection
 
             // In this order: the request may end, and its message's memory go, before the call returns.
             isUnderWay = true;
-            var request = new Request(message);
+            var request = new Request(message, message.Type == ClientMessageType.Publish && _isPublishPlaced);
             request.Task = FinishAsync(work, _messages.DetachMessage());
             (_underWay ??= []).Add(request);
         }
@@ -112,7 +116,7 @@ internal sealed partial class Connection
 
     private bool MustFollow(in ClientMessage message, Request request) => (message.Type, request.Type) switch
     {
-        (ClientMessageType.Publish, ClientMessageType.Publish) => request.HasChannel(message.Channel),
+        (ClientMessageType.Publish, ClientMessageType.Publish) => !request.IsPlaced && request.HasChannel(message.Channel),
         (ClientMessageType.Publish, ClientMessageType.Subscribe) => request.HasNamespace(message.Channel),
         (ClientMessageType.Unsubscribe, ClientMessageType.Publish) => request.IsIn(FindNamespace(message.Id.Span)),
         (ClientMessageType.Subscribe or ClientMessageType.Unsubscribe, ClientMessageType.Subscribe) => request.HasId(message.Id.Span),
@@ -132,13 +136,16 @@ internal sealed partial class Connection
         _underWay is { Count: > 0 } requests ? Task.WhenAll(requests.Select(request => request.Task)) : Task.CompletedTask;
 
     /// <summary>A publish or a subscribe that is under way, and what of it matters to those behind it.</summary>
-    private sealed class Request(ClientMessage message)
+    private sealed class Request(ClientMessage message, bool isPlaced)
     {
         // Copies, since the message's memory goes when the request ends.
         private readonly byte[] _id = message.Id.ToArray();
         private readonly byte[] _channel = GetPath(message.Channel).ToArray();
 
         public ClientMessageType Type { get; } = message.Type;
+
+        /// <summary>Whether it is a publish that those behind it cannot overtake any more.</summary>
+        public bool IsPlaced { get; } = isPlaced;
 
         public Task Task { get; set; } = Task.CompletedTask;
 

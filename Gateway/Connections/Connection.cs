@@ -335,7 +335,8 @@ internal sealed partial class Connection
         }
 
         var result = await _services.Publisher.PublishAsync(
-            _api, message, new PublishSender(credentials, SignedContent.Message(message.ChannelToken, message.Events), _origin, _authorization), _services.PublishErrors, _publishRate, _aborted);
+            _api, message, new PublishSender(credentials, SignedContent.Message(message.ChannelToken, message.Events), _origin, _authorization),
+            _services.PublishErrors, _publishRate, out _isPublishPlaced, _aborted);
         _services.Log.Operation(_api, _origin.RequestId, "EVENT_PUBLISH", result.Error);
         if (result.Error is { } error)
         {

@@ -39,29 +39,48 @@ internal sealed class EventPublisher(
     /// <param name="sender">Who sent it.</param>
     /// <param name="errors">The texts of the protocol that the request came by.</param>
     /// <param name="rate">The limit on the connection's publishes, or <see langword="null"/>.</param>
+    /// <param name="isPlaced">Whether whatever is published to the channel from now on comes behind this, though this may not be over.</param>
     /// <param name="cancellationToken">Ends the wait when the publisher is gone.</param>
     /// <remarks>Most publishes wait for nothing; those get by without any state machine.</remarks>
     public ValueTask<PublishResult> PublishAsync(
-        ServedApi api, in ClientMessage message, in PublishSender sender, PublishErrors errors, RateLimit? rate,
+        ServedApi api, in ClientMessage message, in PublishSender sender, PublishErrors errors, RateLimit? rate, out bool isPlaced,
         CancellationToken cancellationToken) =>
         GatewayActivity.IsListenedTo
-            ? PublishTracedAsync(api, message, sender, errors, rate, cancellationToken)
-            : PublishAsync(api, message, sender, errors, rate, activity: null, cancellationToken);
+            ? PublishTracedAsync(api, message, sender, errors, rate, out isPlaced, cancellationToken)
+            : PublishAsync(api, message, sender, errors, rate, activity: null, out isPlaced, cancellationToken);
 
-    // A method of its own, since a span that is started here must not become the caller's current one.
-    private async ValueTask<PublishResult> PublishTracedAsync(
-        ServedApi api, ClientMessage message, PublishSender sender, PublishErrors errors, RateLimit? rate, CancellationToken cancellationToken)
+    private ValueTask<PublishResult> PublishTracedAsync(
+        ServedApi api, in ClientMessage message, in PublishSender sender, PublishErrors errors, RateLimit? rate, out bool isPlaced,
+        CancellationToken cancellationToken)
     {
-        using var activity = GatewayActivity.StartPublish(api.Model.Id);
-        var result = await PublishAsync(api, message, sender, errors, rate, activity, cancellationToken);
-        activity.SetResult(result.Error, result.Events?.Count ?? 0);
-        return result;
+        // A span that is started here must not become the caller's current one.
+        var callers = Activity.Current;
+        var activity = GatewayActivity.StartPublish(api.Model.Id);
+        try
+        {
+            return AwaitTracedAsync(PublishAsync(api, message, sender, errors, rate, activity, out isPlaced, cancellationToken), activity);
+        }
+        finally
+        {
+            Activity.Current = callers;
+        }
+    }
+
+    private static async ValueTask<PublishResult> AwaitTracedAsync(ValueTask<PublishResult> publishing, Activity? activity)
+    {
+        using (activity)
+        {
+            var result = await publishing;
+            activity.SetResult(result.Error, result.Events?.Count ?? 0);
+            return result;
+        }
     }
 
     private ValueTask<PublishResult> PublishAsync(
         ServedApi api, in ClientMessage message, in PublishSender sender, PublishErrors errors, RateLimit? rate, Activity? activity,
-        CancellationToken cancellationToken)
+        out bool isPlaced, CancellationToken cancellationToken)
     {
+        isPlaced = false;
         if (message.Channel is not { } text)
         {
             return new(Refuse(api, errors, ProtocolError.MissingChannel));
@@ -88,19 +107,20 @@ internal sealed class EventPublisher(
             },
             cancellationToken);
         return authorized.IsCompletedSuccessfully
-            ? AdmitAsync(authorized.Result, api, ns, channel.Key, message.Events, sender, errors, rate, cancellationToken)
+            ? AdmitAsync(authorized.Result, api, ns, channel.Key, message.Events, sender, errors, rate, out isPlaced, cancellationToken)
             : AwaitAuthorizationAsync(authorized, api, ns, channel.Key, message.Events, sender, errors, rate, cancellationToken);
     }
 
     private async ValueTask<PublishResult> AwaitAuthorizationAsync(
         ValueTask<AuthDecision> authorized, ServedApi api, ServedNamespace? ns, ChannelKey channel, ReadOnlyMemory<byte> json, PublishSender sender,
         PublishErrors errors, RateLimit? rate, CancellationToken cancellationToken) =>
-        await AdmitAsync(await authorized, api, ns, channel, json, sender, errors, rate, cancellationToken);
+        await AdmitAsync(await authorized, api, ns, channel, json, sender, errors, rate, out _, cancellationToken);
 
     private ValueTask<PublishResult> AdmitAsync(
         in AuthDecision decision, ServedApi api, ServedNamespace? ns, ChannelKey channel, ReadOnlyMemory<byte> json, in PublishSender sender,
-        PublishErrors errors, RateLimit? rate, CancellationToken cancellationToken)
+        PublishErrors errors, RateLimit? rate, out bool isPlaced, CancellationToken cancellationToken)
     {
+        isPlaced = false;
         if (decision.Error is { } refusal)
         {
             return new(Refuse(api, errors, refusal == ProtocolError.TooManyFailedAttempts ? errors.RateExceeded : refusal));
@@ -125,7 +145,7 @@ internal sealed class EventPublisher(
         // Where every event is too large there is nothing to handle.
         var handled = handlers.Get(ns!).OnPublish is { } handler && events!.AcceptedCount > 0
             ? HandleAsync(handler, api, ns!, channel, events, decision.Identity, sender, errors, cancellationToken)
-            : RouteAsync(channel, events!, errors, cancellationToken);
+            : RouteAsync(channel, events!, errors, out isPlaced, cancellationToken);
         return handled.IsCompletedSuccessfully
             ? new(Conclude(handled.Result, events!, api, ns!, errors))
             : AwaitRouteAsync(handled, events!, api, ns!, errors);
@@ -195,7 +215,7 @@ internal sealed class EventPublisher(
         try
         {
             ns.Metrics.Dropped(events.AcceptedCount - broadcast.AcceptedCount);
-            return broadcast.AcceptedCount == 0 ? null : await RouteAsync(channel, broadcast, errors, cancellationToken);
+            return broadcast.AcceptedCount == 0 ? null : await RouteAsync(channel, broadcast, errors, out _, cancellationToken);
         }
         finally
         {
@@ -204,12 +224,13 @@ internal sealed class EventPublisher(
     }
 
     private ValueTask<ProtocolError?> RouteAsync(
-        ChannelKey channel, EventBatch events, PublishErrors errors, CancellationToken cancellationToken)
+        ChannelKey channel, EventBatch events, PublishErrors errors, out bool isPlaced, CancellationToken cancellationToken)
     {
+        isPlaced = false;
         ValueTask<PublishStatus> routed;
         try
         {
-            routed = backplane.PublishAsync(channel, events, cancellationToken);
+            routed = backplane.PublishAsync(channel, events, out isPlaced, cancellationToken);
         }
         catch (Exception e)
         {

@@ -190,7 +190,7 @@ internal sealed class PublishEndpoint(
             Credentials.FromHeaders(headers),
             SignedContent.HttpPublish(json, context.Request.QueryString.Value?.TrimStart('?') ?? ""),
             new RequestOrigin(requestId.ToString(), context.Connection.RemoteIpAddress, headers));
-        var result = await publisher.PublishAsync(api, message, sender, _errors, rate: null, context.RequestAborted);
+        var result = await publisher.PublishAsync(api, message, sender, _errors, rate: null, out _, context.RequestAborted);
         if (result.Error is { } error)
         {
             return error;

@@ -84,7 +84,7 @@ internal sealed class MeasuredGateway : IAsyncDisposable
         }
 
         var sender = new PublishSender(credentials, SignedContent.Message(message.ChannelToken, message.Events), _origin, _memo);
-        var result = await _publisher.PublishAsync(_api, message, sender, _errors, rate: null, CancellationToken.None);
+        var result = await _publisher.PublishAsync(_api, message, sender, _errors, rate: null, out _, CancellationToken.None);
         if (result.Events is not { } events)
         {
             throw new InvalidOperationException($"Refused: {result.Error?.Message}");

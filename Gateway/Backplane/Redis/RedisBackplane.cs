@@ -68,32 +68,24 @@ internal sealed class RedisBackplane : IBackplane, IHealthCheck, IHostedService,
     }
 
     /// <inheritdoc/>
-    public async ValueTask<PublishStatus> PublishAsync(ChannelKey channel, EventBatch events, CancellationToken cancellationToken)
+    public ValueTask<PublishStatus> PublishAsync(ChannelKey channel, EventBatch events, out bool isPlaced, CancellationToken cancellationToken)
     {
+        isPlaced = true;
         if (FindSession() is null)
         {
-            return PublishStatus.Unavailable;
+            return new(PublishStatus.Unavailable);
         }
 
         if (events.AcceptedCount == 0)
         {
-            return PublishStatus.Accepted;
+            return new(PublishStatus.Accepted);
         }
 
         var bytes = events.EncodedBytes + PublishOverheadBytes;
-        if (!await _sink.WaitForRoomAsync(cancellationToken) || !await _underWay.EnterAsync(bytes, cancellationToken))
-        {
-            return PublishStatus.Overloaded;
-        }
-
-        try
-        {
-            return FindSession() is { } session ? await PublishAsync(session, channel, events) : PublishStatus.Unavailable;
-        }
-        finally
-        {
-            _underWay.Leave(bytes);
-        }
+        var entering = EnterAsync(bytes, cancellationToken);
+        // Then it is among the library's commands when this returns.
+        isPlaced = entering.IsCompleted;
+        return PublishAsync(entering, bytes, channel, events);
     }
 
     /// <inheritdoc/>
@@ -187,6 +179,26 @@ internal sealed class RedisBackplane : IBackplane, IHealthCheck, IHostedService,
 
     private RedisSession? FindSession() =>
         Volatile.Read(ref _session) is { Ended.IsCancellationRequested: false } session ? session : null;
+
+    private async ValueTask<bool> EnterAsync(long bytes, CancellationToken cancellationToken) =>
+        await _sink.WaitForRoomAsync(cancellationToken) && await _underWay.EnterAsync(bytes, cancellationToken);
+
+    private async ValueTask<PublishStatus> PublishAsync(ValueTask<bool> entering, long bytes, ChannelKey channel, EventBatch events)
+    {
+        if (!await entering)
+        {
+            return PublishStatus.Overloaded;
+        }
+
+        try
+        {
+            return FindSession() is { } session ? await PublishAsync(session, channel, events) : PublishStatus.Unavailable;
+        }
+        finally
+        {
+            _underWay.Leave(bytes);
+        }
+    }
 
     private async ValueTask<PublishStatus> PublishAsync(RedisSession session, ChannelKey channel, EventBatch events)
     {

@@ -182,6 +182,45 @@ public abstract class BackplaneContract
     }
 
     [Fact]
+    public async Task What_a_connection_publishes_without_waiting_for_answers_keeps_its_order() // promises 2 and 3
+    {
+        const int Publishers = 3, Publishes = 600, Channels = 2;
+        await using var fleet = await StartFleetAsync();
+        await using var subscriber = await fleet.Last.ConnectAsync();
+        await subscriber.SubscribeAsync("s", "/default/hasty/*");
+
+        await Deadline.WaitAsync(
+            Task.WhenAll(Enumerable.Range(0, Publishers).Select(async publisher =>
+            {
+                await using var socket = await fleet[publisher % fleet.Count].ConnectAsync();
+                for (var i = 0; i < Publishes; i++)
+                {
+                    await socket.SendAsync(Messages.Publish($"{i}", $"/default/hasty/{i % Channels}", $"[{publisher},{i}]"));
+                }
+
+                Assert.Equal(Publishes, (await NextAsync(socket, "publish_success", Publishes)).Distinct().Count());
+            })),
+            "all answers",
+            TimeSpan.FromSeconds(60));
+
+        var events = new List<string>();
+        while (events.Count < Publishers * Publishes)
+        {
+            events.Add(await subscriber.NextEventAsync("s"));
+        }
+
+        await subscriber.AssertNothingElseAsync();
+        for (var publisher = 0; publisher < Publishers; publisher++)
+        {
+            for (var channel = 0; channel < Channels; channel++)
+            {
+                var sent = Enumerable.Range(0, Publishes).Where(i => i % Channels == channel).Select(i => $"[{publisher},{i}]").ToList();
+                Assert.Equal(sent, events.Where(sent.ToHashSet().Contains));
+            }
+        }
+    }
+
+    [Fact]
     public async Task Every_subscription_that_matches_gets_an_event_just_once() // promise 3
     {
         await using var fleet = await StartFleetAsync();

@@ -64,8 +64,11 @@ public sealed class FailingBackplaneTests
 
         public IEnumerable<string> Removed => _removed;
 
-        public ValueTask<PublishStatus> PublishAsync(ChannelKey channel, EventBatch events, CancellationToken cancellationToken) =>
-            FailsToPublish ? throw new IOException("The backplane is gone.") : new(PublishStatus.Accepted);
+        public ValueTask<PublishStatus> PublishAsync(ChannelKey channel, EventBatch events, out bool isPlaced, CancellationToken cancellationToken)
+        {
+            isPlaced = true;
+            return FailsToPublish ? throw new IOException("The backplane is gone.") : new(PublishStatus.Accepted);
+        }
 
         public ValueTask AddInterestAsync(PatternKey pattern, CancellationToken cancellationToken) =>
             FailsToAdd ? ValueTask.FromException(new IOException("The backplane is gone.")) : default;

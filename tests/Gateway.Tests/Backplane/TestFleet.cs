@@ -103,8 +103,8 @@ public sealed class TestFleet : IAsyncDisposable
 
         private sealed class Recording(IBackplane engine, ConcurrentQueue<string> calls) : IBackplane, IAsyncDisposable
         {
-            public ValueTask<PublishStatus> PublishAsync(ChannelKey channel, EventBatch events, CancellationToken cancellationToken) =>
-                engine.PublishAsync(channel, events, cancellationToken);
+            public ValueTask<PublishStatus> PublishAsync(ChannelKey channel, EventBatch events, out bool isPlaced, CancellationToken cancellationToken) =>
+                engine.PublishAsync(channel, events, out isPlaced, cancellationToken);
 
             public ValueTask AddInterestAsync(PatternKey pattern, CancellationToken cancellationToken)
             {

@@ -356,8 +356,9 @@ public sealed class DrainTests : IDisposable
 
         public void Accept() => _outcome.SetResult(PublishStatus.Accepted);
 
-        public ValueTask<PublishStatus> PublishAsync(ChannelKey channel, EventBatch events, CancellationToken cancellationToken)
+        public ValueTask<PublishStatus> PublishAsync(ChannelKey channel, EventBatch events, out bool isPlaced, CancellationToken cancellationToken)
         {
+            isPlaced = false;
             Interlocked.Increment(ref _count);
             _begun.TrySetResult();
             return new(_outcome.Task);

@@ -20,7 +20,7 @@ internal sealed class HeldBackplane : IBackplane
     /// <summary>Patterns about which two calls were under way at once.</summary>
     public ConcurrentQueue<PatternKey> Overlaps { get; } = [];
 
-    public ValueTask<PublishStatus> PublishAsync(ChannelKey channel, EventBatch events, CancellationToken cancellationToken) =>
+    public ValueTask<PublishStatus> PublishAsync(ChannelKey channel, EventBatch events, out bool isPlaced, CancellationToken cancellationToken) =>
         throw new NotSupportedException("These tests publish nothing.");
 
     public ValueTask AddInterestAsync(PatternKey pattern, CancellationToken cancellationToken) => RunAsync(new Call(pattern, IsAdd: true));
