@@ -1,10 +1,10 @@
 namespace Fanfare.Broker;
 
-/// <summary>Calls of one target, each with all that has come since the last: while few are under way a request leaves at once, otherwise with others. Safe for concurrent use.</summary>
+/// <summary>Requests to one target: one leaves at once while few calls are under way, and with others otherwise. Safe for concurrent use.</summary>
 /// <remarks>
 /// <para>
-/// A message within the cluster costs many times what it carries does. Under load, requests to the same target therefore share messages; without
-/// load nothing waits for company.
+/// A message within the cluster costs many times what it carries does. Under load, requests to the same target therefore share messages;
+/// without load nothing waits for company.
 /// </para>
 /// <para>
 /// Requests leave in the order in which they came. Where a call fails, those that wait behind it fail with it: their target is the same, and
@@ -46,7 +46,7 @@ internal abstract class CallBatcher<TRequest, TAnswer>
 
         if (starts)
         {
-            // Not at once: the sender may hold a lock, may be a grain, in whose name nothing must be called here, and may have more to send.
+            // Elsewhere: the sender may hold a lock, have more to send, or be a grain, in whose name nothing must be called here.
             ThreadPool.UnsafeQueueUserWorkItem(static batcher => _ = batcher.RunAsync(), this, preferLocal: false);
         }
 

@@ -16,8 +16,8 @@ namespace Fanfare.Broker;
 /// </para>
 /// </remarks>
 internal sealed partial class OrleansBackplane(
-    IGrainFactory grains, LocalChannels local, ChannelLocations locations, IDeliverySink sink, GatewayLease lease, BrokerMetrics metrics, IOptions<BrokerOptions> options,
-    TimeProvider timeProvider, ILogger<OrleansBackplane> logger) : IBackplane
+    IGrainFactory grains, LocalChannels local, ChannelLocations locations, IDeliverySink sink, GatewayLease lease, BrokerMetrics metrics,
+    IOptions<BrokerOptions> options, TimeProvider timeProvider, ILogger<OrleansBackplane> logger) : IBackplane
 {
     private readonly BrokerClusterOptions _options = options.Value.Cluster;
     private readonly ConcurrentDictionary<ChannelKey, ChannelPublisher> _publishers = new();
@@ -103,7 +103,7 @@ internal sealed partial class OrleansBackplane(
             return outcome;
         }
 
-        // The channel is elsewhere by now, or waits for a gateway, which others need not wait for with it: the next publish goes by itself too.
+        // The channel is elsewhere by now, or waits for a gateway, for which others need not wait with it: the next publish goes alone too.
         locations.Forget(channel);
         if (outcome == PublishOutcome.Unknown)
         {

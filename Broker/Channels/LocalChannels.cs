@@ -7,14 +7,14 @@ namespace Fanfare.Broker.Channels;
 /// <summary>The channels active in this process, for gateways that go past their grains. Safe for concurrent use.</summary>
 /// <remarks>
 /// In a node that is silo and gateway, a publish to a channel that lives here need not become a message, wait for a turn of the grain and
-/// be answered by another message: the gateway takes the way that the grain itself takes. Gateways elsewhere publish to many of a silo's channels
-/// with one message.
+/// be answered by another message: the gateway takes the way that the grain itself takes. Gateways elsewhere publish to many of a silo's
+/// channels with one message.
 /// </remarks>
 internal sealed class LocalChannels : IDisposable
 {
-    private readonly ConcurrentDictionary<ChannelKey, ChannelRouter> _routers = new();
     private static readonly Task<PublishOutcome> s_unknown = Task.FromResult(PublishOutcome.Unknown);
 
+    private readonly ConcurrentDictionary<ChannelKey, ChannelRouter> _routers = new();
     private readonly TimeProvider _timeProvider;
     private readonly ITimer _timer;
     private int _period;

@@ -7,9 +7,9 @@ namespace Fanfare.Gateway.Connections;
 /// <content>Requests that wait for something: a handler, an authorizer function, other gateways.</content>
 /// <remarks>
 /// They go on beside the receive loop, so that one that takes its time holds up neither other channels nor the connection itself. What
-/// depends on one waits for it: publishes to a channel go in their order, and wait for the one before until its place is certain; what is published behind a subscribe of the same namespace is
-/// published when that is live, and an unsubscribe comes behind what was published there; what has an id waits for an earlier
-/// subscribe of that id. Most requests wait for nothing, and are over when the loop has looked at them.
+/// depends on one waits for it: a publish for an earlier one to its channel, until nothing can come before that any more; what is
+/// published behind a subscribe of the same namespace until that is live; an unsubscribe for what was published there; what has an
+/// id for an earlier subscribe of that id. Most requests wait for nothing, and are over when the loop has looked at them.
 /// </remarks>
 internal sealed partial class Connection
 {

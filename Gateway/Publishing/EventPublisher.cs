@@ -60,6 +60,11 @@ internal sealed class EventPublisher(
         {
             return AwaitTracedAsync(PublishAsync(api, message, sender, errors, rate, activity, out isPlaced, cancellationToken), activity);
         }
+        catch
+        {
+            activity?.Dispose();
+            throw;
+        }
         finally
         {
             Activity.Current = callers;

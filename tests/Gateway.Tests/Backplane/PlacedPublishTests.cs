@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using Fanfare.Gateway.Backplane;
 using Fanfare.Gateway.Channels;
+using Fanfare.Gateway.Observability;
 using Fanfare.Gateway.Tests.TestKit;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -9,9 +11,17 @@ namespace Fanfare.Gateway.Tests.Backplane;
 /// <summary>Which publishes of a connection wait for the one before.</summary>
 public sealed class PlacedPublishTests
 {
-    [Fact]
-    public async Task Publishes_to_a_channel_do_not_wait_for_those_whose_place_is_certain()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Publishes_to_a_channel_do_not_wait_for_those_whose_place_is_certain(bool isTraced)
     {
+        using var listener = new ActivityListener
+        {
+            ShouldListenTo = source => isTraced && source.Name == GatewayActivity.SourceName,
+            Sample = (ref _) => ActivitySamplingResult.AllData,
+        };
+        ActivitySource.AddActivityListener(listener);
         var backplane = new WaitingBackplane();
         await using var gateway = await GatewayServer.StartWithAsync(services => services.AddSingleton<IBackplane>(backplane));
         await using var socket = await gateway.ConnectAsync();
