@@ -136,14 +136,14 @@ public sealed class JoinedPublishTests(GrainCluster cluster) : IClassFixture<Gra
         return texts;
     }
 
-    private static Task<PublishAnswer> PublishAsync(IChannelGrain channel, PublishBatch batch) => Deadline.WaitAsync(
+    private Task<PublishAnswer> PublishAsync(string channel, PublishBatch batch) => Deadline.WaitAsync(
         async token =>
         {
             while (true)
             {
                 try
                 {
-                    return await channel.PublishAsync(batch);
+                    return await GetChannel(channel).PublishAsync(batch);
                 }
                 catch (TimeoutException)
                 {
@@ -152,8 +152,6 @@ public sealed class JoinedPublishTests(GrainCluster cluster) : IClassFixture<Gra
             }
         },
         "an answer");
-
-    private Task<PublishAnswer> PublishAsync(string channel, PublishBatch batch) => PublishAsync(GetChannel(channel), batch);
 
     private IChannelGrain GetChannel(string key) => cluster.Client.GetGrain<IChannelGrain>(key);
 
