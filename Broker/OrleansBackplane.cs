@@ -107,8 +107,7 @@ internal sealed partial class OrleansBackplane(
         locations.Forget(channel);
         if (outcome == PublishOutcome.Unknown)
         {
-            metrics.PublishCalls.Add(1);
-            outcome = (await GetGrain(channel.Value).PublishAsync(batch).ConfigureAwait(false)).Outcome;
+            outcome = (await AskGrainAsync(channel, batch).ConfigureAwait(false)).Outcome;
         }
 
         return outcome;
@@ -116,14 +115,19 @@ internal sealed partial class OrleansBackplane(
 
     private async Task<PublishOutcome> CallGrainAsync(ChannelKey channel, PublishBatch batch)
     {
-        metrics.PublishCalls.Add(1);
-        var answer = await GetGrain(channel.Value).PublishAsync(batch).ConfigureAwait(false);
+        var answer = await AskGrainAsync(channel, batch).ConfigureAwait(false);
         if (answer.Outcome == PublishOutcome.Accepted && !local.TryFind(channel, out _))
         {
             locations.Note(channel, answer.Silo);
         }
 
         return answer.Outcome;
+    }
+
+    private Task<PublishAnswer> AskGrainAsync(ChannelKey channel, PublishBatch batch)
+    {
+        metrics.PublishCalls.Add(1);
+        return GetGrain(channel.Value).PublishAsync(batch);
     }
 
     // Orleans looks the attributes of the interface up each time that it is asked for a grain by it.

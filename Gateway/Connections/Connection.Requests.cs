@@ -19,7 +19,7 @@ internal sealed partial class Connection
     // Owned by the receive loop.
     private List<Request>? _underWay;
 
-    // Of the publish that was begun last.
+    // Of the request that was begun last; false where it is no publish.
     private bool _isPublishPlaced;
 
     /// <summary>Whether requests go on beside the receiving. For whoever gives the connection what was received.</summary>
@@ -57,7 +57,7 @@ internal sealed partial class Connection
 
             // In this order: the request may end, and its message's memory go, before the call returns.
             isUnderWay = true;
-            var request = new Request(message, message.Type == ClientMessageType.Publish && _isPublishPlaced);
+            var request = new Request(message, _isPublishPlaced);
             request.Task = FinishAsync(work, _messages.DetachMessage());
             (_underWay ??= []).Add(request);
         }

@@ -266,23 +266,8 @@ public sealed class ChannelGrainTests(GrainCluster cluster) : IClassFixture<Grai
         gateway.AssertNothingElse();
     }
 
-    // As a gateway does: an attempt without an answer is repeated.
-    private static Task<PublishOutcome> PublishAsync(IChannelGrain channel, PublishBatch batch) => Deadline.WaitAsync(
-        async token =>
-        {
-            while (true)
-            {
-                try
-                {
-                    return (await channel.PublishAsync(batch)).Outcome;
-                }
-                catch (TimeoutException)
-                {
-                    token.ThrowIfCancellationRequested();
-                }
-            }
-        },
-        "the outcome of a publish");
+    private static async Task<PublishOutcome> PublishAsync(IChannelGrain channel, PublishBatch batch) =>
+        (await GrainCluster.PublishAsync(channel, batch)).Outcome;
 
     private PublishBatch Batch(long number, string text) => FakeGateway.Batch(_publisher, number, text);
 

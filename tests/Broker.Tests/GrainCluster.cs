@@ -1,4 +1,6 @@
+using Fanfare.Broker.Channels;
 using Fanfare.Broker.Gateways;
+using Fanfare.Gateway.Tests.TestKit;
 using Microsoft.Extensions.DependencyInjection;
 using Orleans.TestingHost;
 
@@ -50,6 +52,24 @@ public sealed class GrainCluster : IAsyncLifetime
         await Client.GetGrain<IGatewayRegistryGrain>(0).RegisterAsync(registration, leaseTime ?? TimeSpan.FromMinutes(10));
         return gateway;
     }
+
+    /// <summary>Publishes as a gateway does: an attempt without an answer is repeated.</summary>
+    internal static Task<PublishAnswer> PublishAsync(IChannelGrain channel, PublishBatch batch) => Deadline.WaitAsync(
+        async token =>
+        {
+            while (true)
+            {
+                try
+                {
+                    return await channel.PublishAsync(batch);
+                }
+                catch (TimeoutException)
+                {
+                    token.ThrowIfCancellationRequested();
+                }
+            }
+        },
+        "the outcome of a publish");
 
     /// <summary>Numbers that tell silos apart: what they send stays in memory, so that no port is ever opened.</summary>
     private sealed class MadeUpPorts : ITestClusterPortAllocator

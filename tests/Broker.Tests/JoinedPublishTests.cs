@@ -2,7 +2,6 @@ using Fanfare.Broker.Channels;
 using Fanfare.Broker.Gateways;
 using Fanfare.Broker.Silos;
 using Fanfare.Gateway.Channels;
-using Fanfare.Gateway.Tests.TestKit;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace Fanfare.Broker.Tests;
@@ -69,7 +68,7 @@ public sealed class JoinedPublishTests(GrainCluster cluster) : IClassFixture<Gra
         Assert.Equal(
             [PublishOutcome.Unknown, PublishOutcome.Accepted], await GetSilo(silo).PublishAsync([slow, Publish(channels[1], 2, "fast")]));
         // Its gateway turns into a suspect only now.
-        Assert.Equal(PublishOutcome.Accepted, (await PublishAsync(channels[0], slow.Batch)).Outcome);
+        Assert.Equal(PublishOutcome.Accepted, (await GrainCluster.PublishAsync(GetChannel(channels[0]), slow.Batch)).Outcome);
 
         Assert.Equal(["fast", "slow"], (await TakeAsync(other, 2)).Order());
         other.AssertNothingElse();
@@ -135,23 +134,6 @@ public sealed class JoinedPublishTests(GrainCluster cluster) : IClassFixture<Gra
 
         return texts;
     }
-
-    private Task<PublishAnswer> PublishAsync(string channel, PublishBatch batch) => Deadline.WaitAsync(
-        async token =>
-        {
-            while (true)
-            {
-                try
-                {
-                    return await GetChannel(channel).PublishAsync(batch);
-                }
-                catch (TimeoutException)
-                {
-                    token.ThrowIfCancellationRequested();
-                }
-            }
-        },
-        "an answer");
 
     private IChannelGrain GetChannel(string key) => cluster.Client.GetGrain<IChannelGrain>(key);
 
